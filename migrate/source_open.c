@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The opening: HELLO, a look at the target, START. Nothing of the guest leaves before verify(). */
+
+#include "migrate/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "migrate/bitmap.h"
+
+/* A round trip is taken twice in the guest's downtime: END to READY, COMMIT to RUNNING. */
+#define DOWNTIME_ROUND_TRIPS 2
+
+static int hello(struct mig_source *s, struct err *e)
+{
+	uint64_t begin = mig_now_ns();
+	int r;
+
+	s->state = SOURCE_HELLO;
+	r = mig_source_say_hello(s, STREAM_ROLE_NEW, e);
+	if (r == 0)
+		r = mig_source_wait(s, MIG_HELLO_MS, "HELLO", e);
+	s->fixed_ns = (mig_now_ns() - begin) * DOWNTIME_ROUND_TRIPS;
+	return r;
+}
+
+static int verify(struct mig_source *s, struct err *e)
+{
+	struct sev_guest_status st = { 0 };
+	int r = sev_guest_status(s->vm->sev, &st, e);
+
+	if (r < 0)
+		return r;
+	r = s->params.verify(s->params.ctx, &s->peer, st.policy, e);
+	return r < 0 ? err_wrap(e, r, "the target was not accepted") : 0;
+}
+
+static int prefault_run(struct mig_status *st, struct wr *out, uint64_t at, uint64_t n,
+			struct err *e)
+{
+	while (n && out->len + STREAM_PREFAULT_LEN <= out->cap) {
+		bool shared;
+		uint64_t k = mig_status_run(st, at, n, &shared);
+		struct stream_prefault f = { .at = at << PAGE_SHIFT, .is_private = !shared };
+		int r;
+
+		if (k > UINT32_MAX)
+			k = UINT32_MAX;
+		f.pages = (uint32_t)k;
+		r = stream_prefault_put(out, &f, e);
+		if (r < 0)
+			return r;
+		at += k;
+		n -= k;
+	}
+	return 0;
+}
+
+/* A run may cross from one RAM range into the next; the ranges to come may not. */
+static int prefault_list(struct mig_source *s, struct wr *out, struct err *e)
+{
+	struct mig_status st = { .mem = &s->mem, .list = &s->shared };
+
+	for (uint32_t i = 0; i < s->mem.bounds.nram; i++) {
+		uint64_t at = s->mem.bounds.ram[i].at >> PAGE_SHIFT, n;
+		uint64_t end = at + (s->mem.bounds.ram[i].size >> PAGE_SHIFT);
+
+		while (mig_bitmap_run(&s->now, &at, &n) && at < end) {
+			int r;
+
+			if (n > end - at)
+				n = end - at;
+			r = prefault_run(&st, out, at, n, e);
+			if (r < 0)
+				return r;
+			at += n;
+		}
+	}
+	return 0;
+}
+
+/* The list is made in a body buffer, which START does not need otherwise. */
+static int start(struct mig_source *s, const struct mig_session *session, struct err *e)
+{
+	struct stream_start m = { .policy = session->policy,
+				  .vcpus = s->mem.desc.vcpus,
+				  .cbit = s->mem.desc.cbit,
+				  .session = session->session,
+				  .pdh = session->pdh,
+				  .ram = s->mem.bounds,
+				  .machine = s->mem.desc.machine };
+	struct mig_batch *b = NULL;
+	struct wr head, list;
+	int r;
+
+	if (s->mem.desc.machine_len > STREAM_MACHINE_MAX)
+		return err_set(e, -EINVAL, "machine description of %zu bytes",
+			       s->mem.desc.machine_len);
+	m.machine_len = (uint32_t)s->mem.desc.machine_len;
+	memcpy(m.name, s->mem.desc.name, sizeof(m.name));
+	r = mig_source_batch(s, &b, &head, e);
+	if (r < 0)
+		return r;
+	list = wr_of(b->body, STREAM_PREFAULT_MAX * STREAM_PREFAULT_LEN);
+	r = prefault_list(s, &list, e);
+	if (r < 0)
+		return r;
+	m.prefault = rd_of(list.p, list.len);
+	m.nprefault = (uint32_t)(list.len / STREAM_PREFAULT_LEN);
+	r = stream_start_put(&head, &m, e);
+	if (r == 0)
+		mig_source_send(s, b, STREAM_START, &head, 0);
+	return r;
+}
+
+int mig_source_open(struct mig_source *s, struct err *e)
+{
+	struct mig_session session;
+	int r;
+
+	mig_source_phase(s, MIG_PHASE_HANDSHAKE);
+	r = hello(s, e);
+	if (r < 0)
+		return r;
+	r = verify(s, e);
+	if (r < 0)
+		return r;
+	r = s->path.ops->send_start(&s->path, &s->peer, &session, e);
+	if (r < 0)
+		return r;
+	s->send_started = true;
+	r = mig_writer_start(&s->writer, s->c, s->digest, e);
+	if (r < 0)
+		return r;
+	r = mig_source_survey(s, e);
+	return r < 0 ? r : start(s, &session, e);
+}
