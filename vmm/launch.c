@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The first start of a guest: load, encrypt, measure, finish the launch, set the first vCPU. */
+
+#include "vmm/impl.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#define CR0_PE_PG_ET_NE 0x80000031ull
+#define CR4_PAE 0x20ull
+#define EFER_LME_LMA 0x500ull
+#define MTRR_ENABLED_WB 0xc06ull
+
+static struct kvm_segment segment(uint16_t selector, bool code)
+{
+	return (struct kvm_segment){ .limit = 0xffffffff,
+				     .selector = selector,
+				     .type = code ? 11 : 3,
+				     .present = 1,
+				     .s = 1,
+				     .l = code,
+				     .db = !code,
+				     .g = 1 };
+}
+
+static int launch_registers(struct vm *vm, const struct boot_image *img, struct err *e)
+{
+	struct vmm_vcpu *v = &vm->vcpu[0];
+	struct kvm_regs r = {
+		.rip = img->entry.v, .rsp = img->stack.v, .rsi = img->params.v, .rflags = 2
+	};
+	struct kvm_sregs s;
+
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) < 0)
+		return err_set(e, -errno, "KVM_GET_SREGS: %m");
+	s.cs = segment(BOOT_CS, true);
+	s.ds = s.es = s.fs = s.gs = s.ss = segment(BOOT_DS, false);
+	s.gdt.base = img->gdt.v;
+	s.gdt.limit = img->gdt_limit;
+	s.idt.limit = 0;
+	s.cr3 = img->cr3.v | 1ull << vm->mig.sev->cbit;
+	s.cr4 = CR4_PAE;
+	s.cr0 = CR0_PE_PG_ET_NE;
+	s.efer = EFER_LME_LMA;
+	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0)
+		return err_set(e, -errno, "KVM_SET_SREGS: %m");
+	if (ioctl(v->fd, KVM_SET_REGS, &r) < 0)
+		return err_set(e, -errno, "KVM_SET_REGS: %m");
+	return 0;
+}
+
+/* With memory types off a kernel's PAT lacks write-protect, and early_memremap_encrypted_wp()
+ * dies. Firmware would have turned them on. */
+static int launch_mtrrs(struct vm *vm, struct err *e)
+{
+	for (unsigned i = 0; i < vm->nvcpu; i++)
+		if (vmm_msr_set(&vm->vcpu[i], MSR_MTRR_DEFAULT, MTRR_ENABLED_WB))
+			return err_set(e, -EIO, "vCPU %u: memory types cannot be enabled", i);
+	return 0;
+}
+
+static int launch_load(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
+		       struct err *e)
+{
+	struct boot_machine m = { .ram = vm->mem.ram,
+				  .nram = vm->mem.nram,
+				  .cbit = vm->mig.sev->cbit,
+				  .rsdp = gpa(ACPI_BASE) };
+
+	vmm_acpi_write(vmm_memory_at(&vm->mem, gpa(ACPI_BASE), ACPI_LEN), vm->nvcpu);
+	return vmm_boot_load(boot, &m, img, e);
+}
+
+/* In address order: the measurement covers the order, too. The tables belong between the boot
+ * structures and the kernel, which is never below 1 MiB. */
+static int launch_encrypt(struct vm *vm, const struct boot_image *img, struct err *e)
+{
+	bool tables = false;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < img->nrange; i++) {
+		if (!tables && img->range[i].at.v > ACPI_BASE) {
+			tables = true;
+			r = sev_launch_update(vm->mig.sev,
+					      vmm_memory_at(&vm->mem, gpa(ACPI_BASE), 1), ACPI_LEN,
+					      e);
+		}
+		if (!r)
+			r = sev_launch_update(vm->mig.sev, img->range[i].shared, img->range[i].len,
+					      e);
+		if (r)
+			r = err_wrap(e, r, "encrypting the image at %#llx",
+				     (unsigned long long)img->range[i].at.v);
+	}
+	return r;
+}
+
+static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
+		      struct err *e)
+{
+	struct sev_vm *sev = vm->mig.sev;
+	int r = sev_launch_start(sev, vm->cfg.policy, boot->dh, boot->dh_len, boot->session,
+				 boot->session_len, e);
+
+	if (!r)
+		r = launch_load(vm, boot, img, e);
+	if (!r)
+		r = launch_encrypt(vm, img, e);
+	if (!r)
+		r = sev_launch_measure(sev, vm->measurement, e);
+	if (r)
+		return r;
+	vm->measured = true;
+	return sev_launch_finish(sev, e);
+}
+
+int vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e)
+{
+	struct boot_image img;
+	int r;
+
+	if (vm_state(vm) != VM_NEW || vm->vcpu)
+		return err_set(e, -EINVAL, "VM %s is not new", vm->name);
+	r = vmm_setup(vm, e);
+	if (!r)
+		r = vmm_cpuid_apply(vm, e);
+	if (!r)
+		r = launch_sev(vm, boot, &img, e);
+	if (!r)
+		r = launch_registers(vm, &img, e);
+	if (!r)
+		r = launch_mtrrs(vm, e);
+	if (r)
+		return err_wrap(e, r, "VM %s", vm->name);
+	vmm_live(vm);
+	return 0;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From records into KVM, in the order in which KVM takes them: what has been set may decide what is
+ * taken next, and a deadline timer only arms once the local APIC is in that mode.
+ */
+
+#include "vmm/impl.h"
+#include "vmm/state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/log.h"
+
+uint32_t vmm_xsave_len(struct vm *vm)
+{
+	int n = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+
+	return n > (int)sizeof(struct kvm_xsave) ? (uint32_t)n : sizeof(struct kvm_xsave);
+}
+
+int vmm_tsc_offset(struct vmm_vcpu *v, uint64_t *offset, bool set)
+{
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET,
+				     .addr = (uintptr_t)offset };
+
+	if (ioctl(v->fd, KVM_HAS_DEVICE_ATTR, &a) < 0)
+		return -ENOTSUP;
+	return ioctl(v->fd, set ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a) < 0 ? -errno : 0;
+}
+
+static uint64_t saved_msr(const struct vmm_vcpu_state *s, uint32_t index)
+{
+	for (uint32_t i = 0; i < s->msr_len / sizeof(s->msr[0]); i++)
+		if (s->msr[i].index == index)
+			return s->msr[i].data;
+	return 0;
+}
+
+/*
+ * The guest's time stamp counters go on where they stood, and differ from each other as they did.
+ * A plain write is second best: KVM takes values close to what it expects for an attempt to
+ * synchronise and rounds them, possibly down.
+ */
+static int restore_tsc(struct vm *vm, const struct vmm_state *s, struct err *e)
+{
+	uint64_t first = saved_msr(&s->vcpu[0], MSR_TSC), now, offset;
+	bool precise = !vmm_tsc_offset(&vm->vcpu[0], &offset, false) &&
+		       !vmm_msr_get(&vm->vcpu[0], MSR_TSC, &now);
+
+	for (unsigned i = 0; i < vm->nvcpu; i++) {
+		struct vmm_vcpu *v = &vm->vcpu[i];
+		uint64_t apart = 0, mine;
+
+		if (s->vcpu[0].extra[STATE_EXTRA_HAS_OFFSET] &&
+		    s->vcpu[i].extra[STATE_EXTRA_HAS_OFFSET])
+			apart = s->vcpu[i].extra[STATE_EXTRA_TSC_OFFSET] -
+				s->vcpu[0].extra[STATE_EXTRA_TSC_OFFSET];
+		mine = offset + (first - now) + apart;
+		if (precise ? vmm_tsc_offset(v, &mine, true)
+			    : vmm_msr_set(v, MSR_TSC, saved_msr(&s->vcpu[i], MSR_TSC)))
+			return err_set(e, -EIO, "vCPU %u: TSC cannot be set", i);
+	}
+	return 0;
+}
+
+/* Only where the hardware scales; a difference that matters was refused by accept(). */
+static void restore_tsc_khz(struct vmm_vcpu *v, const struct vmm_vcpu_state *s)
+{
+	uint64_t khz = s->extra[STATE_EXTRA_TSC_KHZ];
+
+	if (!khz || khz > UINT32_MAX ||
+	    ioctl(v->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) <= 0)
+		return;
+	if (ioctl(v->fd, KVM_SET_TSC_KHZ, (unsigned long)khz) < 0)
+		log_warn("vmm", "vCPU %u: TSC stays at its own frequency: %m", v->id);
+}
+
+static bool msr_known(const struct vm *vm, uint32_t index)
+{
+	for (size_t i = 0; i < vm->nmsr; i++)
+		if (vm->msr[i] == index)
+			return true;
+	return false;
+}
+
+/* Before anything was touched: nothing that this side would not have saved itself. */
+static int restore_check_msrs(const struct vm *vm, const struct vmm_state *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->nvcpu; i++)
+		for (uint32_t m = 0; m < s->vcpu[i].msr_len / sizeof(s->vcpu[i].msr[0]); m++) {
+			const struct kvm_msr_entry *x = &s->vcpu[i].msr[m];
+
+			if (x->data && !msr_known(vm, x->index))
+				return err_set(e, -ENOTSUP,
+					       "vCPU %u: MSR %#x = %#llx cannot be set here", i,
+					       x->index, (unsigned long long)x->data);
+		}
+	return 0;
+}
+
+static int restore_msrs(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, struct err *e)
+{
+	for (uint32_t m = 0; m < s->msr_len / sizeof(s->msr[0]); m++) {
+		const struct kvm_msr_entry *x = &s->msr[m];
+
+		if (x->index == MSR_TSC || x->index == MSR_TSC_DEADLINE ||
+		    !msr_known(v->vm, x->index))
+			continue;
+		if (vmm_msr_set(v, x->index, x->data))
+			return err_set(e, -EIO, "vCPU %u: MSR %#x = %#llx was refused", v->id,
+				       x->index, (unsigned long long)x->data);
+	}
+	return 0;
+}
+
+struct restore_call {
+	unsigned long request;
+	const char *name;
+	const void *from;
+};
+
+static int restore_calls(struct vmm_vcpu *v, const struct restore_call *c, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ioctl(v->fd, c[i].request, c[i].from) < 0)
+			return err_set(e, -errno, "vCPU %u: %s: %m", v->id, c[i].name);
+	return 0;
+}
+
+static int restore_vcpu(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, struct err *e)
+{
+	const struct restore_call before[] = {
+		{ KVM_SET_MP_STATE, "KVM_SET_MP_STATE", &s->mp_state },
+		{ KVM_SET_REGS, "KVM_SET_REGS", &s->regs },
+		{ KVM_SET_SREGS, "KVM_SET_SREGS", &s->sregs },
+		{ KVM_SET_XSAVE, "KVM_SET_XSAVE", s->xsave },
+		{ KVM_SET_XCRS, "KVM_SET_XCRS", &s->xcrs },
+	};
+	const struct restore_call after[] = {
+		{ KVM_SET_LAPIC, "KVM_SET_LAPIC", &s->lapic },
+		{ KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", &s->events },
+		{ KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &s->debugregs },
+	};
+	uint64_t deadline = saved_msr(s, MSR_TSC_DEADLINE);
+	int r;
+
+	if (s->xsave_len > vmm_xsave_len(v->vm))
+		return err_set(e, -ENOTSUP, "vCPU %u: extended state of %u bytes, %u here", v->id,
+			       s->xsave_len, vmm_xsave_len(v->vm));
+	r = restore_calls(v, before, sizeof(before) / sizeof(before[0]), e);
+	if (!r)
+		r = restore_msrs(v, s, e);
+	if (!r)
+		r = restore_calls(v, after, sizeof(after) / sizeof(after[0]), e);
+	if (!r && deadline && vmm_msr_set(v, MSR_TSC_DEADLINE, deadline))
+		r = err_set(e, -EIO, "vCPU %u: deadline timer cannot be set", v->id);
+	v->ghcb = s->extra[STATE_EXTRA_GHCB];
+	return r;
+}
+
+static int restore_chips(struct vm *vm, struct vmm_state *s, struct err *e)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		if (ioctl(vm->fd, KVM_SET_IRQCHIP, &s->irqchip[i]) < 0)
+			return err_set(e, -errno, "KVM_SET_IRQCHIP %u: %m", i);
+	if (ioctl(vm->fd, KVM_SET_PIT2, &s->pit) < 0)
+		return err_set(e, -errno, "KVM_SET_PIT2: %m");
+	return 0;
+}
+
+/* The clock goes on from where it stood; the guest's wall time is then behind by the time it was
+ * stopped. Taking the difference from two hosts' wall clocks instead could send it anywhere. */
+static int restore_clock(struct vm *vm, const struct vmm_state *s, struct err *e)
+{
+	struct kvm_clock_data clock = { .clock = s->clock.clock };
+
+	if (ioctl(vm->fd, KVM_SET_CLOCK, &clock) < 0)
+		return err_set(e, -errno, "KVM_SET_CLOCK: %m");
+	return 0;
+}
+
+/* Interrupt controllers before local APICs: what an I/O APIC delivers while it is being set is in
+ * the saved local APIC already, and that has the last word. */
+static int restore_all(struct vm *vm, struct vmm_state *s, struct err *e)
+{
+	int r = restore_check_msrs(vm, s, e);
+
+	if (!r)
+		r = vmm_serial_state_load(vm->serial, s->serial.p, s->serial.len, e);
+	if (!r)
+		r = vmm_ports_state_load(vm->ports, s->ports.p, s->ports.len, e);
+	if (!r)
+		r = restore_chips(vm, s, e);
+	for (unsigned i = 0; i < vm->nvcpu; i++)
+		restore_tsc_khz(&vm->vcpu[i], &s->vcpu[i]);
+	if (!r)
+		r = restore_tsc(vm, s, e);
+	for (unsigned i = 0; !r && i < vm->nvcpu; i++)
+		r = restore_vcpu(&vm->vcpu[i], &s->vcpu[i], e);
+	if (!r)
+		r = restore_clock(vm, s, e);
+	return r;
+}
+
+int vmm_state_restore(struct vm *vm, const uint8_t *p, size_t len, struct err *e)
+{
+	struct vmm_state s;
+	int r = vmm_stopped_check(vm, e);
+
+	if (!r && (vm_state(vm) != VM_INCOMING || !vm->nmsr))
+		r = err_set(e, -EINVAL, "VM %s has not accepted a guest to load", vm->name);
+	if (!r)
+		r = vmm_state_init(&s, vm->nvcpu, e);
+	if (r)
+		return r;
+	r = vmm_state_get(p, len, &s, e);
+	if (!r)
+		r = restore_all(vm, &s, e);
+	if (!r) {
+		atomic_store(&vm->migration, s.machine[STATE_MACHINE_MIGRATION]);
+		atomic_store(&vm->migration_written, s.machine[STATE_MACHINE_WRITTEN]);
+		vmm_loaded(vm, s.machine[STATE_MACHINE_RAN]);
+	}
+	vmm_state_fini(&s);
+	return r;
+}

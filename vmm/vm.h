@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One virtual machine: memory, vCPUs in a thread each, the devices a small guest needs, and the
+ * SEV side behind sev/sev.h. The monitor holds only the shared face of guest memory.
+ *
+ *	vm_new() ... vm_boot() or (migration target) vm_incoming() ... vm_start() ... vm_free()
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "migrate/vm.h"
+#include "sev/sev.h"
+
+enum vm_state {
+	VM_NEW,      /* made, nothing in it */
+	VM_INCOMING, /* waits for a migration to fill it */
+	VM_PAUSED,
+	VM_RUNNING,
+	VM_ENDED, /* the guest powered off, reset or died; see vm_end */
+};
+
+enum vm_end { VM_END_NONE, VM_END_POWEROFF, VM_END_RESET, VM_END_ERROR };
+
+struct vm_config {
+	const char *name;
+	uint64_t memory; /* bytes, multiple of 2 MiB, at least 8 MiB */
+	unsigned vcpus;
+	uint32_t policy; /* SEV guest policy */
+	unsigned cbit;   /* 0: what the platform offers */
+	int console_in;  /* -1: none; borrowed */
+	int console_out; /* -1: none; borrowed */
+};
+
+struct vm_boot {
+	const char *kernel; /* bzImage or ELF */
+	const char *initrd; /* or NULL */
+	const char *append; /* or NULL */
+	/* Guest owner's launch session, all or none. */
+	const void *dh, *session;
+	size_t dh_len, session_len;
+};
+
+struct vm;
+
+int must_check vm_new(const struct vm_config *cfg, struct sev_platform *platform, struct vm **out,
+		      struct err *e);
+/* Load, encrypt, measure, finish the launch. The measurement (48 bytes) is kept. */
+int must_check vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e);
+/* Ready to be filled: SEV initialised, no LAUNCH_START. */
+int must_check vm_incoming(struct vm *vm, struct err *e);
+int must_check vm_start(struct vm *vm, struct err *e); /* vCPUs run */
+int must_check vm_pause(struct vm *vm, struct err *e); /* none runs when this returns */
+/* The migration's view of this VM; owned by it. */
+struct mig_vm *vm_migratable(struct vm *vm);
+enum vm_state vm_state(struct vm *vm);
+/* How and why it ended; the text is the VM's. */
+enum vm_end vm_end(struct vm *vm, const char **why);
+/* Readable whenever the state changed by itself (guest ended). */
+int vm_event_fd(const struct vm *vm);
+/* The launch measurement, or NULL before vm_boot(). */
+const uint8_t *vm_measurement(const struct vm *vm);
+/* Value of MSR 0x4b564d08, and whether it was ever written. */
+bool vm_migration_msr(struct vm *vm, uint64_t *value);
+/* Frames in the shared-region list. */
+uint64_t vm_shared_pages(struct vm *vm);
+/* SHA-256 over every private and shared page that was ever written, in address order, with the
+ * address and the face in front of each; software platform only, vCPUs stopped. For tests. */
+int must_check vm_debug_digest(struct vm *vm, uint8_t out[32], struct err *e);
+/* Write the whole shared face to a file, as the monitor sees it; for tests. */
+int must_check vm_debug_dump_shared(struct vm *vm, const char *path, struct err *e);
+/* Bytes for the guest's console, as if typed. */
+int must_check vm_console_write(struct vm *vm, const void *p, size_t len, struct err *e);
+void vm_free(struct vm *vm);
+
+/* Can this /dev/kvm run Linux, small guests only, or nothing? Runs a probe guest. */
+enum vm_probe { VM_PROBE_NONE, VM_PROBE_SMALL, VM_PROBE_LINUX };
+enum vm_probe vm_probe_kvm(char *why, size_t len);
