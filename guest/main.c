@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "abi/testguest.h"
+#include "guest/guest.h"
+
+/* struct boot_params, Linux Documentation/arch/x86/zero-page.rst */
+#define BP_E820_COUNT 0x1e8
+#define BP_CMDLINE 0x228
+#define BP_E820 0x2d0
+#define BP_E820_LEN 20
+#define BP_E820_MAX 128
+#define E820_RAM 1
+
+#define CPUID_SEV 0x8000001fu
+#define CPUID_SEV_EAX_SEV (1u << 1)
+#define CPUID_KVM 0x40000000u
+#define CPUID_KVM_FEATURES 0x40000001u
+#define CPUID_TSC_KHZ 0x40000010u
+#define RAM_MAX 0x100000000ull
+
+struct guest_info guest_info;
+static uint8_t user_stack[65536] __attribute__((aligned(16)));
+
+static void cpuid(uint32_t leaf, uint32_t r[4])
+{
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "0"(leaf), "2"(0));
+}
+
+/* CPUID is asked here because some hosts do not virtualize it at CPL3. */
+static void cpu_read(struct guest_info *g)
+{
+	uint32_t r[4];
+
+	cpuid(0x80000000u, r);
+	if (r[0] >= CPUID_SEV) {
+		cpuid(CPUID_SEV, r);
+		if (r[0] & CPUID_SEV_EAX_SEV)
+			g->cbit = 1ull << (r[1] & 63);
+	}
+	cpuid(CPUID_KVM, r);
+	if (r[1] != 0x4b4d564b) /* "KVMK", of KVMKVMKVM */
+		return;
+	if (r[0] >= CPUID_TSC_KHZ) {
+		cpuid(CPUID_TSC_KHZ, r);
+		g->tsc_khz = r[0];
+	}
+	cpuid(CPUID_KVM_FEATURES, r);
+	g->kvm_features = g->cbit ? r[0] : 0;
+}
+
+static uint64_t load(const uint8_t *p, unsigned len)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = len; i--;)
+		v = v << 8 | p[i];
+	return v;
+}
+
+struct e820 {
+	uint64_t start, end;
+};
+
+static bool e820_get(const uint8_t *bp, unsigned i, struct e820 *out)
+{
+	const uint8_t *p = bp + BP_E820 + i * BP_E820_LEN;
+
+	out->start = load(p, 8);
+	out->end = out->start + load(p + 8, 8);
+	return load(p + 16, 4) == E820_RAM;
+}
+
+static unsigned e820_count(const uint8_t *bp)
+{
+	return bp[BP_E820_COUNT] < BP_E820_MAX ? bp[BP_E820_COUNT] : BP_E820_MAX;
+}
+
+static uint64_t ram_end(const uint8_t *bp)
+{
+	struct e820 r;
+
+	for (unsigned i = 0; i < e820_count(bp); i++) {
+		if (e820_get(bp, i, &r) && r.start <= TESTGUEST_IMAGE && r.end > TESTGUEST_IMAGE)
+			return r.end < RAM_MAX ? r.end : RAM_MAX;
+	}
+	return 0;
+}
+
+/* As Linux does: all RAM is private until something is said of a part of it. */
+static int64_t ram_declare(const uint8_t *bp)
+{
+	struct e820 r;
+
+	for (unsigned i = 0; i < e820_count(bp); i++) {
+		uint64_t end;
+		int64_t ret;
+
+		if (!e820_get(bp, i, &r))
+			continue;
+		end = (r.end + TESTGUEST_PAGE - 1) & ~(uint64_t)(TESTGUEST_PAGE - 1);
+		ret = mm_declare(r.start, end - r.start, false);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+void guest_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void guest_main(const uint8_t *boot_params)
+{
+	int64_t ret;
+
+	guest_info.cmdline = (const char *)load(boot_params + BP_CMDLINE, 4);
+	guest_info.ram_end = ram_end(boot_params);
+	cpu_read(&guest_info);
+	mm_init();
+	if (!guest_info.tsc_khz)
+		guest_info.tsc_khz = timer_tsc_khz();
+	traps_init();
+	timer_init();
+	uart_init();
+	ret = ram_declare(boot_params);
+	if (ret)
+		say("testguest: declaring RAM private failed: %x", ret);
+	guest_user_enter(workload_main, (uintptr_t)(user_stack + sizeof(user_stack)) - 8);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "abi/doorbell.h"
+#include "abi/testguest.h"
+#include "guest/guest.h"
+
+#define PTE_TABLE 0x67ull /* present, writable, user, accessed, dirty */
+#define PTE_2M 0xe7ull
+#define PTE_4K 0x67ull
+#define LEN_2M 0x200000ull
+#define ENTRIES 512
+
+/* Accessed and dirty bits are set from the start: the CPU then never writes to the tables, which
+ * would show as dirty pages. */
+static uint64_t pml4[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t pdpt[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t pd[4][ENTRIES] __attribute__((aligned(4096)));
+static uint64_t pool_pt[ENTRIES] __attribute__((aligned(4096)));
+
+static uint64_t *pd_entry(uint64_t at)
+{
+	return &pd[at >> 30 & 3][at >> 21 & (ENTRIES - 1)];
+}
+
+/* Identity map of RAM, all of it private, the pool by 4 KiB pages. */
+void mm_init(void)
+{
+	uint64_t c = guest_info.cbit;
+
+	pml4[0] = (uintptr_t)pdpt | PTE_TABLE | c;
+	for (unsigned i = 0; i < 4; i++)
+		pdpt[i] = (uintptr_t)pd[i] | PTE_TABLE | c;
+	for (uint64_t at = 0; at < guest_info.ram_end; at += LEN_2M)
+		*pd_entry(at) = at | PTE_2M | c;
+	for (unsigned i = 0; i < ENTRIES; i++)
+		pool_pt[i] = (TESTGUEST_POOL + i * TESTGUEST_PAGE) | PTE_4K | c;
+	*pd_entry(TESTGUEST_POOL) = (uintptr_t)pool_pt | PTE_TABLE | c;
+	__asm__ volatile("mov %0, %%cr3" ::"r"((uintptr_t)pml4 | c) : "memory");
+}
+
+int64_t mm_declare(uint64_t gpa, uint64_t len, bool shared)
+{
+	if (!(guest_info.kvm_features & GUEST_KVM_MAP_GPA_RANGE))
+		return 0;
+	return guest_hypercall(DOORBELL_HC_MAP_GPA_RANGE, gpa, len / TESTGUEST_PAGE,
+			       shared ? 0 : DOORBELL_MAP_ENCRYPTED);
+}
+
+static void mm_set(uint64_t *entry, uint64_t at, bool shared)
+{
+	uint64_t c = guest_info.cbit;
+
+	*entry = shared ? *entry & ~c : *entry | c;
+	__asm__ volatile("invlpg (%0)" ::"r"(at) : "memory");
+}
+
+/* As Linux does it: first the page tables, then the hypercall, and only then new content. */
+int64_t mm_convert(uint64_t gpa, uint64_t len, bool shared)
+{
+	bool pool = gpa >= TESTGUEST_POOL && gpa + len <= TESTGUEST_POOL + LEN_2M;
+	uint64_t step = pool ? TESTGUEST_PAGE : LEN_2M;
+
+	for (uint64_t at = gpa; at < gpa + len; at += step)
+		mm_set(pool ? &pool_pt[at >> 12 & (ENTRIES - 1)] : pd_entry(at), at, shared);
+	return mm_declare(gpa, len, shared);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest/guest.h"
+
+#define VECTOR_UD 6
+#define VECTOR_GP 13
+#define VECTOR_IRQ 32 /* first line of the interrupt controllers */
+#define IRQ_TIMER 0
+#define IRQ_SERIAL 4
+#define TRAP_COUNT 48
+#define TRAP_STUB_LEN 16
+#define GATE_INTERRUPT 0x8e00u /* present, CPL0, interrupts off */
+#define OPCODE_UD2 0x0b0fu
+
+#define PIC1 0x20
+#define PIC2 0xa0
+#define PIC_EOI 0x20
+#define PIC_MASK_USED 0xee /* all lines but timer and serial */
+
+struct gate {
+	uint16_t offset_low, selector, flags, offset_mid;
+	uint32_t offset_high, zero;
+};
+
+struct tss {
+	uint32_t reserved;
+	uint32_t rsp0[2];
+	uint32_t rest[22];
+	uint16_t reserved2;
+	uint16_t iomap; /* beyond the segment's limit: no port is allowed at CPL3 */
+};
+_Static_assert(sizeof(struct tss) == 0x68, "AMD64 manual volume 2, 12.2.5");
+
+struct __attribute__((packed)) table_ptr {
+	uint16_t limit;
+	uint64_t base;
+};
+
+extern const uint8_t trap_stubs[];
+extern const uint8_t guest_wrmsr_insn[], guest_wrmsr_fault[], guest_vmmcall[], guest_doorbell[];
+
+static struct gate idt[TRAP_COUNT] __attribute__((aligned(16)));
+static struct tss tss __attribute__((aligned(128)));
+static uint8_t trap_stack[16384] __attribute__((aligned(16)));
+static uint64_t gdt[] __attribute__((aligned(16))) = {
+	0,
+	0,
+	0x00af9b000000ffff, /* GUEST_CS, as the monitor's table has it */
+	0x00cf93000000ffff, /* GUEST_DS */
+	0x00affb000000ffff, /* GUEST_USER_CS */
+	0x00cff3000000ffff, /* GUEST_USER_DS */
+	0,
+	0, /* GUEST_TSS */
+};
+
+static void gdt_load(void)
+{
+	uint64_t base = (uintptr_t)&tss, top = (uintptr_t)(trap_stack + sizeof(trap_stack));
+	struct table_ptr ptr = { sizeof(gdt) - 1, (uintptr_t)gdt };
+
+	tss.rsp0[0] = (uint32_t)top;
+	tss.iomap = sizeof(tss);
+	gdt[GUEST_TSS / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+			     (base >> 24 & 0xff) << 56;
+	__asm__ volatile("lgdt %0" ::"m"(ptr));
+	__asm__ volatile("ltr %w0" ::"r"(GUEST_TSS));
+}
+
+static void idt_load(void)
+{
+	struct table_ptr ptr = { sizeof(idt) - 1, (uintptr_t)idt };
+
+	for (unsigned i = 0; i < TRAP_COUNT; i++) {
+		uint64_t at = (uintptr_t)trap_stubs + i * TRAP_STUB_LEN;
+
+		idt[i].offset_low = (uint16_t)at;
+		idt[i].selector = GUEST_CS;
+		idt[i].flags = GATE_INTERRUPT;
+		idt[i].offset_mid = (uint16_t)(at >> 16);
+	}
+	__asm__ volatile("lidt %0" ::"m"(ptr));
+}
+
+static void pic_init(void)
+{
+	static const uint8_t words[2][4] = { { 0x11, VECTOR_IRQ, 4, 1 },
+					     { 0x11, VECTOR_IRQ + 8, 2, 1 } };
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint16_t port = i ? PIC2 : PIC1;
+
+		outb(port, words[i][0]);
+		for (unsigned k = 1; k < 4; k++)
+			outb(port + 1, words[i][k]);
+		outb(port + 1, i ? 0xff : PIC_MASK_USED);
+	}
+}
+
+void traps_init(void)
+{
+	gdt_load();
+	idt_load();
+	pic_init();
+}
+
+static int64_t trap_call(const struct trap_frame *f)
+{
+	switch ((enum guest_call)f->rax) {
+	case GUEST_CALL_WRITE:
+		uart_write((const char *)f->rdi, f->rsi);
+		return 0;
+	case GUEST_CALL_IDLE:
+		__asm__ volatile("sti; hlt; cli" ::: "memory");
+		return 0;
+	case GUEST_CALL_CONVERT:
+		return mm_convert(f->rdi & ~1ull, f->rsi, f->rdi & 1);
+	case GUEST_CALL_READY:
+		return guest_wrmsr(0x4b564d08, 1) ? -1 : 0;
+	case GUEST_CALL_POWEROFF:
+		outw(0x604, 0x2000);
+		guest_halt();
+	case GUEST_CALL_RESET:
+		outb(0x64, 0xfe);
+		guest_halt();
+	case GUEST_CALL_HALT:
+		guest_halt();
+	}
+	return -1;
+}
+
+static void trap_die(const struct trap_frame *f)
+{
+	uint64_t cr2;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+	say("TRAP %u error %x rip %x cs %x rsp %x cr2 %x", f->vector, f->error, f->rip, f->cs,
+	    f->rsp, cr2);
+	guest_halt();
+}
+
+static void trap_interrupt(unsigned line)
+{
+	if (line == IRQ_TIMER)
+		guest_info.timer++;
+	else if (line == IRQ_SERIAL)
+		uart_receive();
+	else
+		return; /* spurious: the controller holds nothing to end */
+	outb(PIC1, PIC_EOI);
+}
+
+void trap_handle(struct trap_frame *f)
+{
+	if (f->vector >= VECTOR_IRQ) {
+		trap_interrupt((unsigned)f->vector - VECTOR_IRQ);
+	} else if (f->vector == VECTOR_UD && f->rip == (uintptr_t)guest_vmmcall) {
+		f->rip = (uintptr_t)guest_doorbell;
+	} else if (f->vector == VECTOR_GP && f->rip == (uintptr_t)guest_wrmsr_insn) {
+		f->rip = (uintptr_t)guest_wrmsr_fault;
+	} else if (f->vector == VECTOR_UD && *(const uint16_t *)f->rip == OPCODE_UD2) {
+		f->rax = (uint64_t)trap_call(f);
+		f->rip += 2;
+	} else {
+		trap_die(f);
+	}
+}
