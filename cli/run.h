@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The process of one guest, as "sevmig run" starts it. Threads: main (signals, console input, the
+ * end), the control socket's, one for a migration away (run_source.c) or one that receives
+ * (run_target.c), and the monitor's own. What they share is in struct run, under its lock; the lock
+ * is never held over a call that waits.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "cli/cli.h"
+#include "cli/trust.h"
+#include "control/control.h"
+
+struct run_cfg {
+	struct cli_common common;
+	const char *name, *kernel, *initrd, *append, *policy, *min_api, *platform, *amd_chain;
+	const char *console, *incoming, *tls_dir, *dh, *session;
+	uint64_t memory;
+	unsigned vcpus, cbit;
+	uint32_t policy_bits;
+	bool debug_digest;
+};
+
+/* run_digest.c: the VM with a digest logged at the stop and on arrival. */
+struct run_digest {
+	struct mig_vm mig;
+	struct mig_vm *inner;
+	struct vm *vm;
+};
+
+/* A migration away from here. */
+struct run_source {
+	bool active;    /* under way */
+	bool joinable;  /* its thread is still to be joined */
+	bool cancelled; /* somebody asked for the end of it */
+	pthread_t thread;
+	struct mig_source *mig; /* while active */
+	struct mig_stats last;  /* of the last one, when not active */
+	uint64_t start_ns, setup_ns;
+	char uri[256];
+	char tls_dir[CONTROL_TEXT_MAX + 1], tls_peer[256];
+	struct trust trust;
+	uint64_t max_bandwidth;
+};
+
+/* The wait for a guest. */
+struct run_target {
+	bool active; /* also a while after the guest arrived, if its source may not know */
+	bool joinable;
+	int result; /* when not active any more: 0, the guest is here; else -errno */
+	pthread_t thread;
+	struct mig_target *mig; /* from the first moment to the end of the process */
+	struct mig_stats last;  /* when not active */
+	struct chan_listener *listener;
+	struct err err;
+	int wake_fd; /* the thread looks again */
+};
+
+enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_ENDED, RUN_MOVED, RUN_UNKNOWN, RUN_FAILED };
+
+struct run {
+	const struct run_cfg *cfg;
+	struct sev_platform *platform;
+	struct vm *vm;
+	struct control_server *server;
+	int control_fd; /* until the server has it */
+	int wake_fd;    /* main looks again */
+	int console_fd;
+	char socket[108]; /* to unlink */
+	struct sev_user_data_status api;
+	struct run_digest digest; /* used with --debug-digest */
+
+	pthread_mutex_t lock; /* what follows */
+	enum control_role role;
+	struct run_source src;
+	struct run_target dst;
+	struct sev_guest_status sev; /* as it was when nothing was moving */
+	unsigned default_downtime;
+	uint64_t default_bandwidth;
+	bool quit;
+};
+
+/* run_start.c: in this order, and undone in reverse by run_fini(). */
+int must_check run_init(struct run *r, const struct run_cfg *cfg, struct err *e);
+void run_fini(struct run *r);
+void run_name_release(struct run *r);
+
+/* run_loop.c: until it is over. */
+enum run_end run_loop(struct run *r);
+void run_wake(struct run *r);
+/* Ask the Secure Processor for the guest's status anew; while nothing moves. */
+void run_sev_refresh(struct run *r);
+
+/* run_digest.c: what a migration works on. */
+struct mig_vm *run_migratable(struct run *r);
+
+/* run_ops.c: the control socket's requests; ctx is a struct run. */
+extern const struct control_ops run_control_ops;
+
+/* run_source.c; the first two from the control thread, under no lock. */
+int must_check run_source_start(struct run *r, const struct control_args *a, struct err *e);
+int must_check run_source_cancel(struct run *r, struct err *e);
+/* Break off if something is under way, and wait for the thread. */
+void run_source_end(struct run *r);
+
+/* run_target.c: open the door; then, when the control socket is there, let somebody in. */
+int must_check run_target_listen(struct run *r, struct err *e);
+int must_check run_target_start(struct run *r, struct err *e);
+int must_check run_target_adopt(struct run *r, struct err *e);
+/* Does the guest run here, or could? Under the lock. */
+bool run_target_here(struct run *r);
+void run_target_end(struct run *r);
+void run_target_free(struct run *r);
+
+/* run_console.c: terminal modes; tty_restore() is NULL-safe and frees. */
+struct tty;
+struct tty *tty_raw(int fd); /* NULL: not a terminal */
+void tty_restore(struct tty *t);
+#define TTY_ESCAPE 0x1d /* Ctrl-] */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/run.h"
+
+#define OWNER_FILE_MAX 65536u
+
+static int platform_open(struct run *r, struct err *e)
+{
+	int ret = cli_platform_open(r->cfg->platform, r->cfg->amd_chain, &r->platform, e);
+
+	return ret < 0 ? ret : sev_platform_status(r->platform, &r->api, e);
+}
+
+/* A new guest begins a new file; one that arrives goes on with what is there, so that source and
+ * target on one machine may share it. */
+static int console_open(struct run *r, struct err *e)
+{
+	const char *to = r->cfg->console;
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (r->cfg->incoming ? O_APPEND : O_TRUNC);
+
+	if (!to)
+		return 0;
+	r->console_fd = strcmp(to, "stdio") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+						 : open(to, flags, 0600);
+	return r->console_fd < 0 ? err_set(e, -errno, "console: %s: %m", to) : 0;
+}
+
+static int machine_make(struct run *r, struct err *e)
+{
+	const char *console = r->cfg->console;
+	bool stdio = console && strcmp(console, "stdio") == 0;
+	const struct vm_config vc = {
+		.name = r->cfg->name,
+		.memory = r->cfg->memory,
+		.vcpus = r->cfg->vcpus,
+		.policy = r->cfg->policy_bits,
+		.cbit = r->cfg->cbit,
+		/* A terminal is read by our own loop, which looks for the escape. */
+		.console_in = stdio && !isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
+		.console_out = r->console_fd,
+	};
+
+	return vm_new(&vc, r->platform, &r->vm, e);
+}
+
+static int guest_boot(struct run *r, struct err *e)
+{
+	struct vm_boot boot = {
+		.kernel = r->cfg->kernel,
+		.initrd = r->cfg->initrd,
+		.append = r->cfg->append,
+	};
+	auto_buf struct buf dh = { 0 };
+	auto_buf struct buf session = { 0 };
+	int ret = 0;
+
+	if (r->cfg->dh)
+		ret = fd_file_read(r->cfg->dh, OWNER_FILE_MAX, &dh, e);
+	if (ret == 0 && r->cfg->session)
+		ret = fd_file_read(r->cfg->session, OWNER_FILE_MAX, &session, e);
+	if (ret < 0)
+		return ret;
+	boot.dh = dh.p;
+	boot.dh_len = dh.len;
+	boot.session = session.p;
+	boot.session_len = session.len;
+	return vm_boot(r->vm, &boot, e);
+}
+
+static int server_start(struct run *r, struct err *e)
+{
+	int ret = control_server_new(steal_fd(&r->control_fd), &run_control_ops, r, &r->server, e);
+
+	return ret < 0 ? ret : control_server_start(r->server, e);
+}
+
+static int guest_load(struct run *r, struct err *e)
+{
+	int ret = r->cfg->incoming ? vm_incoming(r->vm, e) : guest_boot(r, e);
+
+	if (ret == 0 && !r->cfg->incoming)
+		run_sev_refresh(r);
+	if (ret == 0 && r->cfg->incoming)
+		ret = run_target_listen(r, e);
+	return ret;
+}
+
+int run_init(struct run *r, const struct run_cfg *cfg, struct err *e)
+{
+	int ret;
+
+	*r = (struct run){ .cfg = cfg, .control_fd = -1, .wake_fd = -1, .console_fd = -1 };
+	r->dst.wake_fd = -1;
+	pthread_mutex_init(&r->lock, NULL);
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->wake_fd < 0)
+		return err_set(e, -errno, "eventfd: %m");
+	ret = cli_runtime_listen(cfg->name, &r->control_fd, r->socket, sizeof(r->socket), e);
+	if (ret < 0) {
+		r->socket[0] = '\0'; /* not ours to unlink */
+		return ret;
+	}
+	ret = platform_open(r, e);
+	if (ret == 0)
+		ret = console_open(r, e);
+	if (ret == 0)
+		ret = machine_make(r, e);
+	if (ret == 0)
+		ret = guest_load(r, e);
+	if (ret == 0)
+		ret = server_start(r, e);
+	if (ret == 0)
+		ret = cfg->incoming ? run_target_start(r, e) : vm_start(r->vm, e);
+	return ret;
+}
+
+void run_name_release(struct run *r)
+{
+	if (r->socket[0])
+		unlink(r->socket);
+	r->socket[0] = '\0';
+}
+
+void run_fini(struct run *r)
+{
+	run_target_end(r);
+	run_name_release(r);
+	control_server_free(r->server);
+	run_target_free(r);
+	vm_free(r->vm);
+	sev_platform_free(r->platform);
+	if (r->console_fd >= 0)
+		close(r->console_fd);
+	if (r->control_fd >= 0)
+		close(r->control_fd);
+	if (r->wake_fd >= 0)
+		close(r->wake_fd);
+	pthread_mutex_destroy(&r->lock);
+}
