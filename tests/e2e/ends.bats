@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# How guests end, by themselves or by what the host does not give them, and what is said of it.
+
+load lib
+
+setup_file() { shared_setup; }
+setup() {
+	need_kvm
+	case_setup
+	mem=32M
+	append="private=8M shared=1M dirty=4M/s pace=5ms"
+}
+teardown() { case_teardown; }
+
+# typed_start: a guest whose console input is fd 9.
+typed_start() {
+	mkfifo "$dir/typed"
+	exec 9<>"$dir/typed"
+	"$SEVMIG" run --name typed --memory "$mem" --kernel "$SEVMIG_TESTGUEST" --console stdio \
+		--platform "soft:$keys/plat-a" --tls-dir "$keys/pki/a" --append "$append" \
+		<"$dir/typed" >"$dir/typed.con" 2>"$dir/typed.log" &
+	last_pid=$!
+	pids+=("$last_pid")
+	wait_line "$dir/typed.con" '^tick 3$'
+}
+
+passes_began() { # NAME
+	"$SEVMIG" status "$1" | grep -q 'phase passes'
+}
+
+@test "a guest that powers off while it is moved was not moved, and does not go on" {
+	local src dst move rc=0
+	typed_start
+	src=$last_pid
+	target_start dst tls://127.0.0.1:0
+	dst=$last_pid
+	"$SEVMIG" migrate typed "$uri" --max-bandwidth 4M >"$dir/move.out" 2>"$dir/move.err" &
+	move=$!
+	wait_for 10 passes_began dst || fail "no pass began" "$dir/move.err"
+	echo poweroff >&9
+	wait "$move" || rc=$?
+	[ "$rc" -eq 3 ] || fail "exit code $rc, not 3" "$dir/move.err"
+	has_line "$dir/move.err" 'was not moved: the guest ended: power-off port' ||
+		fail "not what happened" "$dir/move.err"
+	! has_line "$dir/move.out" cancelled || fail "nobody cancelled" "$dir/move.out"
+	wait "$src"
+	rc=0
+	wait "$dst" || rc=$?
+	[ "$rc" -eq 1 ] || fail "the target's exit code is $rc"
+}
+
+@test "a limit on file sizes is an error and not a signal" {
+	local rc=0
+	(
+		ulimit -f 1024
+		exec "$SEVMIG" run --name small --memory "$mem" --kernel "$SEVMIG_TESTGUEST" \
+			--platform "soft:$keys/plat-a" --append "$append" 2>"$dir/small.err"
+	) || rc=$?
+	[ "$rc" -eq 1 ] || fail "exit code $rc, not 1" "$dir/small.err"
+	has_line "$dir/small.err" 'guest memory: File too large'
+}
