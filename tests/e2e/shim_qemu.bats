@@ -21,8 +21,8 @@ setup() {
 	[ -f "$OVMF" ] || skip "OVMF is not installed"
 	case_setup
 	shim_setup
-	cbit=51
 	shim_opts=()
+	cbit_told
 	trust=(--chain "$keys/certs/pdh.cert" --chain "$keys/certs/cert_chain"
 		--chain "$keys/certs/ask_ark" --root "$keys/certs/ark.cert")
 }
@@ -33,6 +33,11 @@ fails() {
 	if "$@"; then
 		fail "succeeded: $*"
 	fi
+}
+
+# What `sevmig shim` says is what to give to QEMU, whether or not this host's CPUID can fault.
+cbit_told() {
+	cbit=$(shim --state "$keys/plat" "${shim_opts[@]}" --check --json -- true 2>/dev/null | jq .cbit)
 }
 
 # Bytes of hexadecimal digits.
@@ -186,12 +191,20 @@ secret_arrives() {
 
 @test "QEMU takes the position that the host's CPUID has" {
 	shim_opts=(--host-cpuid)
-	cbit=$("$SEV_CLIENT" cpuid_host)
+	cbit_told
+	[ "$cbit" -eq "$("$SEV_CLIENT" cpuid_host)" ]
 	session nodbg
 	qemu_start 1
 	all_queries 1
 	verified --policy nodbg
 	qemu_end
+}
+
+@test "QEMU refuses a position that the shim did not tell" {
+	session nodbg
+	cbit=$((cbit + 1))
+	fails qemu_start 1
+	grep -q "cbitpos check failed, host '$((cbit - 1))' requested '$cbit'" "$dir/qemu.log"
 }
 
 @test "a session of another platform is refused as hardware does" {
