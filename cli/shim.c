@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <asm/prctl.h>
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "cli/cli.h"
+#include "cli/shim_cpuid.h"
 #include "cli/shim_program.h"
 #include "shim/env.h"
 
-#define CPUID_SEV_LEAF 0x8000001fu
 /* Where EPYC 7003 and later have it. */
 #define CBIT_DEFAULT 51
 
@@ -145,36 +141,20 @@ static int library_find(const char *given, char out[SHIM_PATH_LEN], struct err *
 
 /* --- CPUID ----------------------------------------------------------------------------------- */
 
-/* In a child: it would end this program's own use of the instruction. */
-static bool cpuid_faults(void)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == 0 ? 0 : 1);
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-static unsigned host_cbit(void)
-{
-	unsigned eax, ebx = 0, ecx, edx;
-
-	__cpuid_count(CPUID_SEV_LEAF, 0, eax, ebx, ecx, edx);
-	return ebx & 63;
-}
-
 /* Which position the program will see, and by which means. */
 static bool cpuid_choose(struct shim_cfg *cfg)
 {
-	if (!cfg->host_cpuid && cpuid_faults())
-		return true;
-	cfg->cbit = host_cbit();
-	fprintf(stderr,
-		"sevmig shim: %s: the program sees the host's CPUID.\nFor QEMU that means "
-		"cbitpos=%u.\n",
-		cfg->host_cpuid ? "as asked" : "this processor cannot make CPUID fault", cfg->cbit);
-	return false;
+	struct shim_cpuid c = shim_cpuid_choose(shim_cpuid_faults(), cfg->host_cpuid, cfg->cbit,
+						shim_cpuid_host_ebx());
+
+	cfg->cbit = c.cbit;
+	if (!c.fault)
+		fprintf(stderr,
+			"sevmig shim: %s: the program sees the host's CPUID.\nFor QEMU that means "
+			"cbitpos=%u.\n",
+			cfg->host_cpuid ? "as asked" : "this processor cannot make CPUID fault",
+			c.cbit);
+	return c.fault;
 }
 
 /* --- the command ----------------------------------------------------------------------------- */

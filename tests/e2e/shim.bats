@@ -37,6 +37,21 @@ misused() {
 	grep -qE -- "$pattern" "$dir/err" || fail "no '$pattern': $*" "$dir/err"
 }
 
+# Where the processor cannot make CPUID fault, the client itself sends what the kernel would, and the
+# library is told that it comes. Redefines shim(): the program would not tell it so.
+made_to_fault() {
+	export CPUID_FAULT=made
+	shim() {
+		local cbit=51
+		while [ "$1" != -- ]; do
+			[ "$1" != --cbit ] || cbit=$2
+			shift
+		done
+		SEVMIG_SHIM_STATE=$plat SEVMIG_SHIM_CBIT=$cbit SEVMIG_SHIM_CPUID=fault \
+			LD_PRELOAD=$sanitizer:$SHIM_LIBRARY "${@:2}"
+	}
+}
+
 @test "the platform's identity changes with PEK_GEN and PDH_GEN as sev-tool checks it" {
 	clients platform_identity
 }
@@ -104,8 +119,7 @@ misused() {
 
 @test "CPUID tells the C-bit, and the program's own SIGSEGV handler goes on working" {
 	need_kvm
-	shim --state "$plat" --check --json -- true | jq -e '.cpuid == "fault"' ||
-		skip "this processor cannot make CPUID fault: EPYC or Intel without it"
+	[ "$(shim --state "$plat" --check --json -- true | jq -r .cpuid)" = fault ] || made_to_fault
 	clients cpuid_leaf cpuid_signals
 	CBIT=47 shim --state "$plat" --cbit 47 -- "$SEV_CLIENT" cpuid_leaf
 }
