@@ -55,7 +55,7 @@ static int private_flush(struct mig_source *s, struct err *e)
 	r = mig_source_batch(s, &b, &head, e);
 	if (r < 0)
 		return r;
-	r = s->path.ops->send_pages(&s->path, s->private_v, n, b->body, e);
+	r = s->path.send->pages(&s->path, s->private_v, n, b->body, e);
 	if (r < 0)
 		return r;
 	r = stream_private_put(&head, s->pass, s->private_v, n, e);

@@ -5,9 +5,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "abi/psp.h"
+#include "sev/es.h"
+
 _Static_assert(STREAM_PACKET_HDR_LEN == SEV_PACKET_HDR_LEN && STREAM_CERT_LEN == SEV_CERT_LEN &&
 		       STREAM_PLAT_LEN == SEV_PLAT_CHAIN_LEN &&
-		       STREAM_AMD_LEN == SEV_AMD_CHAIN_MAX && STREAM_SESSION_LEN == SEV_SESSION_LEN,
+		       STREAM_AMD_LEN == SEV_AMD_CHAIN_MAX &&
+		       STREAM_SESSION_LEN == SEV_SESSION_LEN &&
+		       STREAM_VMSA_LEN == SEV_VMSA_PACKET_LEN,
 	       "see doc/PROTOCOL.md");
 
 /* GUEST_STATUS, SEV API table of guest states. */
@@ -29,13 +34,20 @@ static bool guest_is(const struct mig_path *p, uint32_t state)
 	return sev_guest_status(sev_of(p), &st, &ignored) == 0 && st.state == state;
 }
 
+static int vcpus_can(const struct mig_path *p, uint32_t policy, bool send, struct err *e)
+{
+	return policy & PSP_POLICY_ES ? sev_vmsa_movable(sev_of(p), send, e) : 0;
+}
+
 static int psp_send_start(struct mig_path *p, const struct sev_peer_certs *to,
 			  struct mig_session *out, struct err *e)
 {
+	struct sev_guest_status st = { 0 };
 	struct sev_peer_certs own;
-	int r = sev_certs_export(p->platform, &own, e);
+	int r = sev_guest_status(sev_of(p), &st, e);
 
-	if (r < 0)
+	if (r < 0 || (r = vcpus_can(p, st.policy, true, e)) < 0 ||
+	    (r = sev_certs_export(p->platform, &own, e)) < 0)
 		return r;
 	memcpy(out->pdh, own.pdh, sizeof(out->pdh));
 	return sev_send_start(sev_of(p), to, out->session, &out->policy, e);
@@ -52,6 +64,17 @@ static int psp_send_pages(struct mig_path *p, struct stream_private_entry *v, ui
 			return err_wrap(e, r, "page %#" PRIx64, v[i].at.v);
 		v[i].len = PAGE_LEN;
 	}
+	return 0;
+}
+
+static int psp_send_vcpu(struct mig_path *p, struct stream_vmsa *v, uint8_t body[STREAM_VMSA_LEN],
+			 struct err *e)
+{
+	int r = sev_send_update_vmsa(sev_of(p), v->vcpu, v->hdr, body, e);
+
+	if (r < 0)
+		return err_wrap(e, r, "vCPU %" PRIu32, v->vcpu);
+	v->packet = body;
 	return 0;
 }
 
@@ -76,7 +99,9 @@ static int psp_send_cancel(struct mig_path *p, struct err *e)
 
 static int psp_recv_start(struct mig_path *p, const struct stream_start *m, struct err *e)
 {
-	return sev_receive_start(sev_of(p), m->policy, m->pdh, m->session, e);
+	int r = vcpus_can(p, m->policy, false, e);
+
+	return r < 0 ? r : sev_receive_start(sev_of(p), m->policy, m->pdh, m->session, e);
 }
 
 static int psp_recv_pages(struct mig_path *p, struct stream_private *m, struct err *e)
@@ -93,6 +118,13 @@ static int psp_recv_pages(struct mig_path *p, struct stream_private *m, struct e
 	return 0;
 }
 
+static int psp_recv_vcpu(struct mig_path *p, const struct stream_vmsa *v, struct err *e)
+{
+	int r = sev_receive_update_vmsa(sev_of(p), v->vcpu, v->hdr, v->packet, e);
+
+	return r < 0 ? err_wrap(e, r, "vCPU %" PRIu32, v->vcpu) : 0;
+}
+
 /* The source has given the guest up when this is called, so one failure is not the last word. */
 static int psp_recv_finish(struct mig_path *p, struct err *e)
 {
@@ -106,17 +138,22 @@ static int psp_recv_finish(struct mig_path *p, struct err *e)
 	return r;
 }
 
-static const struct mig_path_ops psp_ops = {
-	.send_start = psp_send_start,
-	.send_pages = psp_send_pages,
-	.send_finish = psp_send_finish,
-	.send_cancel = psp_send_cancel,
-	.recv_start = psp_recv_start,
-	.recv_pages = psp_recv_pages,
-	.recv_finish = psp_recv_finish,
+static const struct mig_send_ops send_ops = {
+	.start = psp_send_start,
+	.pages = psp_send_pages,
+	.vcpu = psp_send_vcpu,
+	.finish = psp_send_finish,
+	.cancel = psp_send_cancel,
+};
+
+static const struct mig_recv_ops recv_ops = {
+	.start = psp_recv_start,
+	.pages = psp_recv_pages,
+	.vcpu = psp_recv_vcpu,
+	.finish = psp_recv_finish,
 };
 
 void mig_path_psp(struct mig_path *p, const struct mig_mem *mem, struct sev_platform *platform)
 {
-	*p = (struct mig_path){ &psp_ops, mem, platform };
+	*p = (struct mig_path){ &send_ops, &recv_ops, mem, platform };
 }

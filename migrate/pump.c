@@ -9,7 +9,7 @@ _Static_assert(STREAM_HEAD_MAX <= CHAN_HEAD_MAX && STREAM_BODY_MAX <= CHAN_BODY_
 
 bool mig_hashed(uint32_t type)
 {
-	return type >= STREAM_START && type < STREAM_END;
+	return (type >= STREAM_START && type < STREAM_END) || type == STREAM_VMSA;
 }
 
 static int pump_init(struct mig_pump *p, struct chan *c, struct chan_digest *digest, struct err *e)

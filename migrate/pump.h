@@ -4,7 +4,7 @@
 /*
  * A thread between the channel and whoever encrypts or decrypts pages, so that both go on at the
  * same time. While a writer runs it is the only one that sends on its channel, and a reader the
- * only one that receives. Both keep the digest of what passes (START to the last before END).
+ * only one that receives. Both keep the digest of what passes (mig_hashed()).
  */
 
 #include "chan/chan.h"

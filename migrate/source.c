@@ -113,7 +113,7 @@ static void guest_keep(struct mig_source *s, struct err *e)
 {
 	struct err more;
 
-	if (s->send_started && s->path.ops->send_cancel(&s->path, &more) < 0)
+	if (s->send_started && s->path.send->cancel(&s->path, &more) < 0)
 		err_wrap(e, e->code, "(and SEND_CANCEL failed: %s) ", more.msg);
 	if (s->log_on && s->vm->ops->dirty(s->vm, MIG_DIRTY_STOP, NULL, &more) < 0)
 		err_wrap(e, e->code, "(and the dirty log stays on: %s) ", more.msg);

@@ -54,6 +54,7 @@ struct mig_source {
 	struct chan_digest *digest; /* owned */
 	struct mig_pump writer;
 	bool send_started, log_on, stopped;
+	bool es; /* the guest's vCPUs are sealed, too */
 	uint64_t begin_ns, stop_ns, fixed_ns;
 
 	struct mig_bitmap now;   /* pages of this pass */
@@ -104,7 +105,7 @@ int must_check mig_source_survey(struct mig_source *s, struct err *e);
 
 /* --- switchover.c --- */
 
-/* List, state, END; until the target says READY. */
+/* vCPUs, list, state, END; until the target says READY. */
 int must_check mig_source_finish(struct mig_source *s, struct err *e);
 /* 0: moved. Otherwise s->committed says whether the guest may run here. */
 int must_check mig_source_commit(struct mig_source *s, struct err *e);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "abi/psp.h"
 #include "migrate/bitmap.h"
 
 /* A round trip is taken twice in the guest's downtime: END to READY, COMMIT to RUNNING. */
@@ -126,10 +127,11 @@ int mig_source_open(struct mig_source *s, struct err *e)
 	r = verify(s, e);
 	if (r < 0)
 		return r;
-	r = s->path.ops->send_start(&s->path, &s->peer, &session, e);
+	r = s->path.send->start(&s->path, &s->peer, &session, e);
 	if (r < 0)
 		return r;
 	s->send_started = true;
+	s->es = session.policy & PSP_POLICY_ES;
 	r = mig_writer_start(&s->writer, s->c, s->digest, e);
 	if (r < 0)
 		return r;

@@ -15,7 +15,8 @@
 #include "stream/list.h"
 #include "stream/state.h"
 
-/* --- list, state, END ------------------------------------------------------------------------ */
+/* --- vCPUs, list, state, END
+ * ------------------------------------------------------------------------ */
 
 /* The list within RAM, each interval inside one range: what else the guest declared is not moved.
  */
@@ -39,6 +40,24 @@ static int list_clip(struct mig_source *s, struct range *v, uint32_t cap, size_t
 			v[(*n)++] = (struct range){ k.start < start ? start : k.start,
 						    k.end > end ? end : k.end };
 		}
+	}
+	return 0;
+}
+
+/* Their state in memory cannot change any more: the guest is stopped, and only its Secure Processor
+ * reads it. */
+static int vcpus_send(struct mig_source *s, struct err *e)
+{
+	for (uint32_t i = 0; s->es && i < s->mem.desc.vcpus; i++) {
+		struct stream_vmsa m = { .vcpu = i };
+		struct mig_batch *b = NULL;
+		struct wr head;
+		int r = mig_source_batch(s, &b, &head, e);
+
+		if (r < 0 || (r = s->path.send->vcpu(&s->path, &m, b->body, e)) < 0 ||
+		    (r = stream_vmsa_put(&head, &m, e)) < 0)
+			return r;
+		mig_source_send(s, b, STREAM_VMSA, &head, STREAM_VMSA_LEN);
 	}
 	return 0;
 }
@@ -118,9 +137,9 @@ static int end_send(struct mig_source *s, struct err *e)
 
 int mig_source_finish(struct mig_source *s, struct err *e)
 {
-	int r = list_send(s, e);
+	int r = vcpus_send(s, e);
 
-	if (r < 0 || (r = state_send(s, e)) < 0)
+	if (r < 0 || (r = list_send(s, e)) < 0 || (r = state_send(s, e)) < 0)
 		return r;
 	mig_pump_stop(&s->writer, MIG_STOPPED_MS);
 	r = end_send(s, e);
@@ -226,7 +245,7 @@ int mig_source_commit(struct mig_source *s, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = s->path.ops->send_finish(&s->path, e);
+	r = s->path.send->finish(&s->path, e);
 	if (r < 0) {
 		commit_unclaim(s);
 		return r;

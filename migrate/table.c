@@ -18,7 +18,7 @@ int mig_table_step(const struct mig_table *t, unsigned *state, void *self, const
 	s = &t->step[*state][m->type];
 	if (!s->handle)
 		return err_set(e, -EPROTO, "%s is not due in state %s", name, t->names[*state]);
-	if (m->body_len && m->type != STREAM_PRIVATE_PAGES)
+	if (m->body_len && m->type != STREAM_PRIVATE_PAGES && m->type != STREAM_VMSA)
 		return err_set(e, -EPROTO, "%s with a body of %zu bytes", name, m->body_len);
 	r = s->handle(self, m, e);
 	if (r < 0)

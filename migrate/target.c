@@ -132,6 +132,8 @@ static bool worth_saying(const struct mig_target *t, int r)
 	case TARGET_SESSION:
 	case TARGET_STARTED:
 	case TARGET_PASSES:
+	case TARGET_VCPUS:
+	case TARGET_SEALED:
 	case TARGET_LIST:
 	case TARGET_LISTED:
 	case TARGET_LOADING:
@@ -184,6 +186,8 @@ static void after(struct mig_target *t, int r)
 	case TARGET_NONE:
 	case TARGET_STARTED:
 	case TARGET_PASSES:
+	case TARGET_VCPUS:
+	case TARGET_SEALED:
 	case TARGET_LIST:
 	case TARGET_LISTED:
 	case TARGET_LOADING:

@@ -24,6 +24,8 @@ enum target_state {
 	TARGET_SESSION,
 	TARGET_STARTED,
 	TARGET_PASSES,
+	TARGET_VCPUS,
+	TARGET_SEALED,
 	TARGET_LIST,
 	TARGET_LISTED,
 	TARGET_LOADING,
@@ -65,6 +67,8 @@ struct mig_target {
 	struct mig_prefault prefault;
 	uint32_t pass;
 	bool final;
+	bool es;        /* the vCPUs come sealed ... */
+	uint32_t vcpus; /* ... and this many are here */
 	uint64_t pass_begin_ns, pass_pages;
 	struct ranges shared;
 	uint64_t list_end;

@@ -16,6 +16,8 @@ static unsigned patience_ms(const struct mig_target *t)
 	case TARGET_STARTED:
 	case TARGET_PASSES:
 		return MIG_STALL_MS;
+	case TARGET_VCPUS:
+	case TARGET_SEALED:
 	case TARGET_LIST:
 	case TARGET_LISTED:
 	case TARGET_LOADING:

@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "abi/psp.h"
+
 static int refuse(struct mig_target *t, uint32_t code, int r)
 {
 	t->abort_code = code;
@@ -187,11 +189,12 @@ static int on_start(void *self, const struct chan_msg *m, struct err *e)
 	chan_digest_free(steal_ptr(&t->digest)); /* an earlier START that failed */
 	if ((r = chan_digest_new(&t->digest, e)) < 0 || (r = chan_digest_add(t->digest, m, e)) < 0)
 		return r;
-	r = t->path.ops->recv_start(&t->path, &start, e);
+	r = t->path.recv->start(&t->path, &start, e);
 	if (r == 0)
 		r = mig_prefault_start(&t->prefault, t->vm->sev, &start, e);
 	if (r < 0)
 		return r;
+	t->es = start.policy & PSP_POLICY_ES;
 	t->begin_ns = mig_now_ns();
 	pthread_mutex_lock(&t->lock);
 	t->stats.phase = MIG_PHASE_PASSES;
@@ -276,7 +279,7 @@ static int on_private(void *self, const struct chan_msg *m, struct err *e)
 
 	if (r < 0 || (r = pages_count(t, v.pass, v.count, 0, 0, e)) < 0)
 		return r;
-	return t->path.ops->recv_pages(&t->path, &v, e);
+	return t->path.recv->pages(&t->path, &v, e);
 }
 
 static bool is_zero(const uint8_t *p)
@@ -304,7 +307,25 @@ static int on_shared(void *self, const struct chan_msg *m, struct err *e)
 	return 0;
 }
 
-/* --- list, state, END ------------------------------------------------------------------------ */
+/* --- vCPUs, list, state, END
+ * ------------------------------------------------------------------------ */
+
+static int on_vmsa(void *self, const struct chan_msg *m, struct err *e)
+{
+	struct mig_target *t = self;
+	struct stream_vmsa v;
+	int r;
+
+	if (!t->es || !t->final)
+		return err_set(e, -EPROTO, "VMSA: %s",
+			       t->es ? "before the final pass"
+				     : "the guest's policy has no SEV-ES");
+	r = stream_vmsa_get(m->head, m->head_len, m->body, m->body_len, t->vcpus, t->mem.desc.vcpus,
+			    &v, e);
+	if (r < 0 || (r = t->path.recv->vcpu(&t->path, &v, e)) < 0)
+		return r;
+	return ++t->vcpus < t->mem.desc.vcpus;
+}
 
 static int on_list(void *self, const struct chan_msg *m, struct err *e)
 {
@@ -317,6 +338,9 @@ static int on_list(void *self, const struct chan_msg *m, struct err *e)
 		return r;
 	if (!t->final)
 		return err_set(e, -EPROTO, "SHARED_LIST: before the final pass");
+	if (t->es && t->vcpus < t->mem.desc.vcpus)
+		return err_set(e, -EPROTO, "SHARED_LIST: %" PRIu32 " of %" PRIu32 " vCPUs came",
+			       t->vcpus, t->mem.desc.vcpus);
 	while (r == 0 && stream_list_next(&list, &v))
 		r = ranges_add(&t->shared, v.start, v.end, e);
 	t->list_end = list.end;
@@ -402,7 +426,7 @@ int mig_target_take_over(struct mig_target *t, struct err *e)
 
 	mig_target_phase(t, MIG_PHASE_COMMIT);
 	if (!t->finished) {
-		r = t->path.ops->recv_finish(&t->path, e);
+		r = t->path.recv->finish(&t->path, e);
 		if (r < 0)
 			return r;
 		t->finished = true;
@@ -485,10 +509,11 @@ static int on_abort(void *self, const struct chan_msg *m, struct err *e)
 
 static const char *const state_names[TARGET_STATES] = {
 	[TARGET_NONE] = "NONE",       [TARGET_WAIT] = "WAIT",       [TARGET_SESSION] = "SESSION",
-	[TARGET_STARTED] = "STARTED", [TARGET_PASSES] = "PASSES",   [TARGET_LIST] = "LIST",
-	[TARGET_LISTED] = "LISTED",   [TARGET_LOADING] = "LOADING", [TARGET_STATED] = "STATED",
-	[TARGET_READY] = "READY",     [TARGET_HELD] = "HELD",       [TARGET_RUNNING] = "RUNNING",
-	[TARGET_LINGER] = "LINGER",   [TARGET_DONE] = "DONE",       [TARGET_ENDED] = "ENDED",
+	[TARGET_STARTED] = "STARTED", [TARGET_PASSES] = "PASSES",   [TARGET_VCPUS] = "VCPUS",
+	[TARGET_SEALED] = "SEALED",   [TARGET_LIST] = "LIST",       [TARGET_LISTED] = "LISTED",
+	[TARGET_LOADING] = "LOADING", [TARGET_STATED] = "STATED",   [TARGET_READY] = "READY",
+	[TARGET_HELD] = "HELD",       [TARGET_RUNNING] = "RUNNING", [TARGET_LINGER] = "LINGER",
+	[TARGET_DONE] = "DONE",       [TARGET_ENDED] = "ENDED",
 };
 
 #define ENDS_BY_ABORT [STREAM_ABORT] = { on_abort, TARGET_ENDED, 0 }
@@ -501,8 +526,13 @@ static const struct mig_step steps[TARGET_STATES][STREAM_TYPES] = {
 	[TARGET_PASSES] = { [STREAM_PRIVATE_PAGES] = { on_private, TARGET_PASSES, 0 },
 			    [STREAM_SHARED_PAGES] = { on_shared, TARGET_PASSES, 0 },
 			    [STREAM_PASS] = { on_pass, TARGET_PASSES, 0 },
+			    [STREAM_VMSA] = { on_vmsa, TARGET_SEALED, TARGET_VCPUS },
 			    [STREAM_SHARED_LIST] = { on_list, TARGET_LISTED, TARGET_LIST },
 			    [STREAM_QUERY] = { on_query, TARGET_PASSES, 0 },
+			    ENDS_BY_ABORT },
+	[TARGET_VCPUS] = { [STREAM_VMSA] = { on_vmsa, TARGET_SEALED, TARGET_VCPUS },
+			   ENDS_BY_ABORT },
+	[TARGET_SEALED] = { [STREAM_SHARED_LIST] = { on_list, TARGET_LISTED, TARGET_LIST },
 			    ENDS_BY_ABORT },
 	[TARGET_LIST] = { [STREAM_SHARED_LIST] = { on_list, TARGET_LISTED, TARGET_LIST },
 			  ENDS_BY_ABORT },

@@ -3,7 +3,7 @@
 /* The typed calls: fill Linux's structs, issue them, and turn errno and firmware status into one
  * struct err. What the firmware or the kernel said comes first, then what to do about it. */
 
-#include "sev/sev.h"
+#include "sev/es.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,10 +19,12 @@ static const char *const vm_cmd_names[] = {
 	[KVM_SEV_GUEST_STATUS] = "GUEST_STATUS",
 	[KVM_SEV_SEND_START] = "SEND_START",
 	[KVM_SEV_SEND_UPDATE_DATA] = "SEND_UPDATE_DATA",
+	[KVM_SEV_SEND_UPDATE_VMSA] = "SEND_UPDATE_VMSA",
 	[KVM_SEV_SEND_FINISH] = "SEND_FINISH",
 	[KVM_SEV_SEND_CANCEL] = "SEND_CANCEL",
 	[KVM_SEV_RECEIVE_START] = "RECEIVE_START",
 	[KVM_SEV_RECEIVE_UPDATE_DATA] = "RECEIVE_UPDATE_DATA",
+	[KVM_SEV_RECEIVE_UPDATE_VMSA] = "RECEIVE_UPDATE_VMSA",
 	[KVM_SEV_RECEIVE_FINISH] = "RECEIVE_FINISH",
 };
 
@@ -233,6 +235,51 @@ int sev_send_update(struct sev_vm *vm, void *p, size_t len, uint8_t hdr[SEV_PACK
 	return r < 0 ? r : vm_call(vm, KVM_SEV_SEND_UPDATE_DATA, &params, e);
 }
 
+/* Both commands' parameters, as the kernels that know them lay them out (doc/SEV-INTERFACE.md);
+ * linux/kvm.h has only the numbers. */
+struct update_vmsa {
+	uint32_t vcpu;
+	uint32_t pad0;
+	uint64_t hdr_uaddr;
+	uint32_t hdr_len;
+	uint32_t pad1;
+	uint64_t trans_uaddr;
+	uint32_t trans_len;
+	uint32_t pad2;
+};
+_Static_assert(sizeof(struct update_vmsa) == 40, "see doc/SEV-INTERFACE.md");
+
+/* A kernel that knows the command reads its parameters first, which are nowhere here; one that does
+ * not never looks. Nothing has happened either way. */
+int sev_vmsa_movable(struct sev_vm *vm, bool send, struct err *e)
+{
+	struct kvm_sev_cmd cmd = { .id = send ? KVM_SEV_SEND_UPDATE_VMSA
+					      : KVM_SEV_RECEIVE_UPDATE_VMSA };
+	int r = sev_vm_op(vm, &cmd);
+
+	if (r == -EFAULT)
+		return 0;
+	if (r == -EINVAL)
+		return err_set(e, -EOPNOTSUPP,
+			       "this kernel has no KVM_SEV_%s: an SEV-ES guest cannot %s this host",
+			       vm_cmd_names[cmd.id], send ? "leave" : "come to");
+	return call_failed(vm_cmd_names[cmd.id], r < 0 ? r : -EPROTO, cmd.error, e);
+}
+
+int sev_send_update_vmsa(struct sev_vm *vm, uint32_t vcpu, uint8_t hdr[SEV_PACKET_HDR_LEN],
+			 uint8_t out[SEV_VMSA_PACKET_LEN], struct err *e)
+{
+	struct update_vmsa params = {
+		.vcpu = vcpu,
+		.hdr_uaddr = (uintptr_t)hdr,
+		.hdr_len = SEV_PACKET_HDR_LEN,
+		.trans_uaddr = (uintptr_t)out,
+		.trans_len = SEV_VMSA_PACKET_LEN,
+	};
+
+	return vm_call(vm, KVM_SEV_SEND_UPDATE_VMSA, &params, e);
+}
+
 int sev_send_finish(struct sev_vm *vm, struct err *e)
 {
 	return vm_call(vm, KVM_SEV_SEND_FINISH, NULL, e);
@@ -271,6 +318,20 @@ int sev_receive_update(struct sev_vm *vm, void *p, size_t len,
 	int r = len_check(KVM_SEV_RECEIVE_UPDATE_DATA, len, e);
 
 	return r < 0 ? r : vm_call(vm, KVM_SEV_RECEIVE_UPDATE_DATA, &params, e);
+}
+
+int sev_receive_update_vmsa(struct sev_vm *vm, uint32_t vcpu, const uint8_t hdr[SEV_PACKET_HDR_LEN],
+			    const uint8_t packet[SEV_VMSA_PACKET_LEN], struct err *e)
+{
+	struct update_vmsa params = {
+		.vcpu = vcpu,
+		.hdr_uaddr = (uintptr_t)hdr,
+		.hdr_len = SEV_PACKET_HDR_LEN,
+		.trans_uaddr = (uintptr_t)packet,
+		.trans_len = SEV_VMSA_PACKET_LEN,
+	};
+
+	return vm_call(vm, KVM_SEV_RECEIVE_UPDATE_VMSA, &params, e);
 }
 
 int sev_receive_finish(struct sev_vm *vm, struct err *e)

@@ -24,6 +24,7 @@ static const char *const names[STREAM_TYPES] = {
 	[STREAM_QUERY] = "QUERY",
 	[STREAM_ANSWER] = "ANSWER",
 	[STREAM_ABORT] = "ABORT",
+	[STREAM_VMSA] = "VMSA",
 };
 
 const char *stream_type_name(uint32_t type)

@@ -39,10 +39,12 @@ enum stream_type {
 	STREAM_QUERY,
 	STREAM_ANSWER,
 	STREAM_ABORT,
+	STREAM_VMSA,
 	STREAM_TYPES
 };
 
-_Static_assert(STREAM_ABORT == 16 && STREAM_TYPES == 17, "see doc/PROTOCOL.md");
+_Static_assert(STREAM_ABORT == 16 && STREAM_VMSA == 17 && STREAM_TYPES == 18,
+	       "see doc/PROTOCOL.md");
 
 #define STREAM_PREFIX_LEN 8u
 #define STREAM_BATCH_PAGES 256u

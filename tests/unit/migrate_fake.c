@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "abi/psp.h"
 #include "sev/soft_vm.h"
 #include "tests/unit/sev_fixture.h"
 
@@ -115,6 +116,8 @@ void fake_step(struct fake_vm *vm)
 			fake_convert(vm, frame, 1 + rnd(vm, 3), rnd(vm, 2));
 	}
 	vm->state[vm->steps % FAKE_STATE_LEN]++;
+	if (vm->es)
+		fake_vcpu(vm, (uint32_t)rnd(vm, vm->vcpus))[rnd(vm, SEV_VMSA_LEN)]++;
 }
 
 /* --- the SEV side: everything goes to inner; the guest goes on meanwhile ---------------------- */
@@ -143,6 +146,9 @@ static int wrapper_op(struct sev_vm *base, struct kvm_sev_cmd *cmd)
 		cmd->error = 0x13; /* HWERROR_PLATFORM */
 		return -EIO;
 	}
+	if (w->vm->mainline &&
+	    (cmd->id == KVM_SEV_SEND_UPDATE_VMSA || cmd->id == KVM_SEV_RECEIVE_UPDATE_VMSA))
+		return -EINVAL;
 	if (cmd && cmd->id == KVM_SEV_SEND_UPDATE_DATA && ++w->sent % STEP_EVERY == 0)
 		fake_step(w->vm);
 	return w->vm->inner->ops->op(w->vm->inner, cmd);
@@ -314,11 +320,14 @@ static const struct mig_vm_ops fake_ops = {
 
 static void launch(struct fake_vm *vm)
 {
+	struct kvm_sev_cmd vcpus = { .id = KVM_SEV_LAUNCH_UPDATE_VMSA };
+	uint32_t policy = vm->es ? PSP_POLICY_ES : 0;
 	uint8_t measure[SEV_MEASURE_LEN];
 	struct err e = { 0 };
 
-	if (sev_launch_start(vm->inner, 0, NULL, 0, NULL, 0, &e) < 0 ||
+	if (sev_launch_start(vm->inner, policy, NULL, 0, NULL, 0, &e) < 0 ||
 	    sev_launch_update(vm->inner, vm->low + 0x1000, PAGE_LEN, &e) < 0 ||
+	    (vm->es && sev_vm_op(vm->inner, &vcpus) < 0) ||
 	    sev_launch_measure(vm->inner, measure, &e) < 0 || sev_launch_finish(vm->inner, &e) < 0)
 		fail_msg("%s", e.msg);
 	fake_convert(vm, ALWAYS_PRIVATE + 70, 30, true);
@@ -339,7 +348,6 @@ struct fake_vm *fake_vm_new(struct fake_world *w, struct sev_platform *p, bool l
 	assert_non_null(wrap);
 	vm->world = w;
 	vm->platform = p;
-	vm->vcpus = 1;
 	vm->rnd = 0x9e3779b97f4a7c15ull;
 	vm->pages_a_step = 4;
 	ranges_init(&vm->shared);
@@ -353,8 +361,7 @@ struct fake_vm *fake_vm_new(struct fake_world *w, struct sev_platform *p, bool l
 	vm->mig = (struct mig_vm){ &fake_ops, &wrap->base };
 	vm->low = fixture_ram(vm->inner, 0, FAKE_LOW, 0);
 	vm->high = fixture_ram(vm->inner, FAKE_HIGH_AT, FAKE_HIGH, SEV_SLOTS_PER_RAM);
-	if (sev_init(vm->inner, &e) < 0)
-		fail_msg("%s", e.msg);
+	fake_init(vm);
 	if (launched)
 		launch(vm);
 	return vm;
@@ -397,6 +404,8 @@ void fake_assert_same(struct fake_vm *a, struct fake_vm *b)
 	for (size_t i = 0; i < a->shared.n; i++)
 		assert_memory_equal(&a->shared.v[i], &b->shared.v[i], sizeof(struct range));
 	assert_memory_equal(a->state, b->state, sizeof(a->state));
+	for (uint32_t i = 0; a->es && i < a->vcpus; i++)
+		assert_memory_equal(fake_vcpu(a, i), fake_vcpu(b, i), SEV_VMSA_LEN);
 	same_frames(a, b, 0, LOW_FRAMES);
 	same_frames(a, b, HIGH_FRAME, HIGH_FRAMES);
 }
@@ -408,7 +417,7 @@ static int rig_verify(void *ctx, const struct sev_peer_certs *peer, uint32_t pol
 	struct rig *rig = ctx;
 
 	rig->verified++;
-	assert_int_equal(policy, 0);
+	assert_int_equal(policy, rig->src->es ? PSP_POLICY_ES : 0);
 	assert_int_equal(peer->amd_len, 2 * 832); /* roots of 2048 bits */
 	return rig->verify_result < 0 ? err_set(e, rig->verify_result, "not on the list") : 0;
 }

@@ -45,6 +45,8 @@ struct fake_vm {
 	bool broken_load;
 	const char *blocked;
 	uint32_t vcpus;
+	bool es;       /* the vCPUs' state is sealed, too */
+	bool mainline; /* the kernel has no commands to move such vCPUs */
 	uint64_t rnd;
 	unsigned pages_a_step; /* how busy the guest is */
 	unsigned steps;
@@ -63,6 +65,9 @@ int fake_group_teardown(void **state);
 struct sev_platform *fake_platform_open(unsigned which);
 extern struct sev_platform *fake_platform[2];
 
+/* What the following fake_vm_new() make: 0 plain SEV guests of one vCPU, else SEV-ES guests of so
+ * many. */
+extern uint32_t fake_es_vcpus;
 /* launched: with content, running; otherwise waiting for a migration. */
 struct fake_vm *fake_vm_new(struct fake_world *w, struct sev_platform *p, bool launched);
 void fake_vm_free(struct fake_vm *vm);
@@ -72,7 +77,11 @@ void fake_convert(struct fake_vm *vm, uint64_t frame, uint64_t n, bool shared);
 void fake_step(struct fake_vm *vm);
 /* One face of one page. */
 uint8_t *fake_page(struct fake_vm *vm, uint64_t frame, bool shared);
-/* Fails the test unless both have the same memory, by status, the same list and state. */
+/* SEV INIT or, as fake_es_vcpus says, SEV-ES INIT. */
+void fake_init(struct fake_vm *vm);
+/* A vCPU's sealed state, SEV_VMSA_PACKET_LEN bytes. */
+uint8_t *fake_vcpu(struct fake_vm *vm, uint32_t i);
+/* Fails the test unless both have the same memory, by status, the same list, state and vCPUs. */
 void fake_assert_same(struct fake_vm *a, struct fake_vm *b);
 
 struct rig {

@@ -24,6 +24,7 @@
 #include "stream/pages.h"
 #include "stream/start.h"
 #include "stream/state.h"
+#include "stream/vmsa.h"
 
 static uint8_t space[STREAM_HEAD_MAX];
 static uint8_t bytes[STREAM_BODY_MAX];
@@ -348,6 +349,25 @@ static void keeps_abort(void **state)
 	assert_string_equal(got.reason, "vcpus: 2, here 1");
 }
 
+static void keeps_vmsa(void **state)
+{
+	struct stream_vmsa got, m = { .vcpu = 0x01020304 };
+	struct wr out = fresh();
+	auto_buf struct buf b = { 0 };
+	struct err e;
+
+	(void)state;
+	fill(m.hdr, sizeof(m.hdr), 5);
+	assert_int_equal(stream_vmsa_put(&out, &m, &e), 0);
+	golden("vmsa", &out, &b);
+	assert_int_equal(stream_vmsa_get(b.p, b.len, bytes, STREAM_VMSA_LEN, 0x01020304, 0x01020305,
+					 &got, &e),
+			 0);
+	assert_int_equal(got.vcpu, m.vcpu);
+	assert_memory_equal(got.hdr, m.hdr, sizeof(m.hdr));
+	assert_ptr_equal(got.packet, bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +384,7 @@ int main(void)
 		cmocka_unit_test(keeps_commit_running_done_and_query),
 		cmocka_unit_test(keeps_answer),
 		cmocka_unit_test(keeps_abort),
+		cmocka_unit_test(keeps_vmsa),
 	};
 
 	return cmocka_run_group_tests_name("stream_golden", tests, NULL, NULL);
