@@ -22,9 +22,13 @@
  *	msr=0		do not write the migration-control MSR
  *	quiet		no lines about sweeps
  *
+ * With more than one processor, 8 at most, each does its share of all of this: the pages are dealt
+ * out to them in turn, and rates are the sum.
+ *
  * Console, one line each: "testguest: ..." while it starts, then "ready", then
  *
- *	tick N			N = 1, 2, 3, ... without a gap
+ *	tick N			N = 1, 2, 3, ... without a gap, by the first processor
+ *	cpu K tick N		the same by processor K = 1, 2, ..., at a quarter of the pace
  *	verify ok sweep K	every page was as last written
  *	CORRUPT ...		a page was not; the guest then halts for good
  *	TRAP ...		an exception it did not expect; it halts

@@ -9,13 +9,16 @@ guest_entry:
 	cli
 	cld
 	leaq	guest_stack_top(%rip), %rsp
+	movq	%cr4, %rax
+	orq	$GUEST_CR4_SSE, %rax
+	movq	%rax, %cr4
 	xorl	%ebp, %ebp
 	movq	%rsi, %rdi
 	call	guest_main
 1:	hlt
 	jmp	1b
 
-/* guest_user_enter(fn, stack): interrupts on, I/O privilege 0. */
+/* guest_user_enter(fn, stack, cpu): interrupts on, I/O privilege 0. */
 	.text
 	.globl	guest_user_enter
 guest_user_enter:
@@ -24,10 +27,12 @@ guest_user_enter:
 	pushq	$0x202
 	pushq	$GUEST_USER_CS
 	pushq	%rdi
+	movq	%rdx, %rdi
 	iretq
 
-/* int guest_wrmsr(msr, value): the trap handler sends a #GP here on to guest_wrmsr_fault. */
-	.globl	guest_wrmsr, guest_wrmsr_insn, guest_wrmsr_fault
+/* int guest_wrmsr(msr, value), int guest_rdmsr(msr, *value): the trap handler sends a #GP in them on
+ * to guest_msr_fault. */
+	.globl	guest_wrmsr, guest_wrmsr_insn, guest_msr_fault
 guest_wrmsr:
 	movl	%edi, %ecx
 	movl	%esi, %eax
@@ -37,8 +42,17 @@ guest_wrmsr_insn:
 	wrmsr
 	xorl	%eax, %eax
 	ret
-guest_wrmsr_fault:
+guest_msr_fault:
 	movl	$13, %eax
+	ret
+	.globl	guest_rdmsr, guest_rdmsr_insn
+guest_rdmsr:
+	movl	%edi, %ecx
+guest_rdmsr_insn:
+	rdmsr
+	movl	%eax, (%rsi)
+	movl	%edx, 4(%rsi)
+	xorl	%eax, %eax
 	ret
 
 /* int64_t guest_hypercall(nr, a, b, c): by KVM's convention. Where vmmcall raises #UD the trap

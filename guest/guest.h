@@ -8,8 +8,8 @@
  * enters the kernel everywhere: `syscall` and `int` do not). Kernel and workload share one address
  * space, every page accessible to both; nothing here is a security boundary.
  *
- *	CPL0	entry.S traps.S main.c traps.c mm.c timer.c uart.c
- *	CPL3	workload.c pages.c console.c options.c
+ *	CPL0	entry.S traps.S trampoline.S main.c traps.c mm.c timer.c uart.c smp.c
+ *	CPL3	workload.c areas.c pages.c console.c options.c
  *	both	string.c
  */
 
@@ -17,7 +17,15 @@
 #define GUEST_DS 0x18
 #define GUEST_USER_CS 0x23
 #define GUEST_USER_DS 0x2b
-#define GUEST_TSS 0x30
+#define GUEST_TSS 0x30 /* the first of one a processor */
+#define GUEST_TSS_LEN 16
+
+#define GUEST_CR4_SSE 0x600 /* OSFXSR, OSXMMEXCPT: the workload may use vector registers */
+
+#define GUEST_CPUS_MAX 8
+#define GUEST_VECTORS 50
+#define GUEST_VECTOR_KICK 48
+#define GUEST_VECTOR_SPURIOUS 49
 
 #ifndef __ASSEMBLER__
 
@@ -37,7 +45,8 @@ enum guest_call {
 	GUEST_CALL_READY,   /* write the migration-control MSR; 0, or -1 when refused */
 	GUEST_CALL_POWEROFF,
 	GUEST_CALL_RESET,
-	GUEST_CALL_HALT, /* sleep for ever */
+	GUEST_CALL_HALT,  /* sleep for ever */
+	GUEST_CALL_START, /* (processor, function): there, with its number; 0, or -1: not come */
 };
 
 static inline int64_t guest_call(enum guest_call nr, uint64_t a, uint64_t b)
@@ -54,6 +63,7 @@ struct guest_info {
 	uint64_t cbit;    /* mask, 0: not an SEV guest */
 	uint64_t tsc_khz;
 	uint32_t kvm_features;
+	unsigned cpus;
 	const char *cmdline;
 	volatile uint64_t timer;   /* timer interrupts so far */
 	volatile uint32_t rx_head; /* where CPL0 puts the next received byte */
@@ -76,13 +86,22 @@ struct trap_frame {
 void guest_main(const uint8_t *boot_params);
 void trap_handle(struct trap_frame *f);
 void traps_init(void);
-/* Into CPL3 with its own stack; does not return. */
-void guest_user_enter(void (*fn)(void), uint64_t stack) __attribute__((noreturn));
+/* On each processor: its tables, and its stack for traps. */
+void traps_load(unsigned cpu);
+uint64_t trap_stack_top(unsigned cpu);
+uint64_t user_stack_top(unsigned cpu);
+/* Into CPL3, fn(cpu) with its own stack; does not return. */
+void guest_user_enter(void (*fn)(uint64_t cpu), uint64_t stack, uint64_t cpu)
+	__attribute__((noreturn));
 /* 0, or the vector when the access raised an exception. */
+int guest_rdmsr(uint32_t msr, uint64_t *value);
 int guest_wrmsr(uint32_t msr, uint64_t value);
 int64_t guest_hypercall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c);
 
 void mm_init(void);
+/* What CR3 holds. */
+uint64_t mm_root(void);
+void mm_top_copy(uint64_t *to);
 /* Pages of the pool, or whole 2 MiB pages: mapping, then the monitor. 0 or the monitor's error. */
 int64_t mm_convert(uint64_t gpa, uint64_t len, bool shared);
 /* Tell the monitor; 0 or its error. */
@@ -123,7 +142,7 @@ struct options {
 	uint8_t canary[2][64]; /* private, shared */
 };
 
-void workload_main(void);
+void workload_main(uint64_t cpu);
 /* false: printed what is wrong. */
 bool options_parse(struct options *o, const char *cmdline);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "abi/testguest.h"
 #include "guest/guest.h"
+#include "guest/smp.h"
 
 /* struct boot_params, Linux Documentation/arch/x86/zero-page.rst */
 #define BP_E820_COUNT 0x1e8
@@ -18,7 +19,6 @@
 #define RAM_MAX 0x100000000ull
 
 struct guest_info guest_info;
-static uint8_t user_stack[65536] __attribute__((aligned(16)));
 
 static void cpuid(uint32_t leaf, uint32_t r[4])
 {
@@ -32,6 +32,10 @@ static void cpu_read(struct guest_info *g)
 {
 	uint32_t r[4];
 
+	cpuid(1, r);
+	g->cpus = r[1] >> 16 & 0xff; /* all in one package, ids from 0 on */
+	if (!g->cpus || g->cpus > GUEST_CPUS_MAX)
+		g->cpus = 1;
 	cpuid(0x80000000u, r);
 	if (r[0] >= CPUID_SEV) {
 		cpuid(CPUID_SEV, r);
@@ -128,5 +132,6 @@ void guest_main(const uint8_t *boot_params)
 	ret = ram_declare(boot_params);
 	if (ret)
 		say("testguest: declaring RAM private failed: %x", ret);
-	guest_user_enter(workload_main, (uintptr_t)(user_stack + sizeof(user_stack)) - 8);
+	smp_init();
+	guest_user_enter(workload_main, user_stack_top(0), 0);
 }

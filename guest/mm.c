@@ -16,6 +16,16 @@ static uint64_t pdpt[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pd[4][ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pool_pt[ENTRIES] __attribute__((aligned(4096)));
 
+uint64_t mm_root(void)
+{
+	return (uintptr_t)pml4 | guest_info.cbit;
+}
+
+void mm_top_copy(uint64_t *to)
+{
+	memcpy(to, pml4, sizeof(pml4));
+}
+
 static uint64_t *pd_entry(uint64_t at)
 {
 	return &pd[at >> 30 & 3][at >> 21 & (ENTRIES - 1)];
@@ -34,7 +44,7 @@ void mm_init(void)
 	for (unsigned i = 0; i < ENTRIES; i++)
 		pool_pt[i] = (TESTGUEST_POOL + i * TESTGUEST_PAGE) | PTE_4K | c;
 	*pd_entry(TESTGUEST_POOL) = (uintptr_t)pool_pt | PTE_TABLE | c;
-	__asm__ volatile("mov %0, %%cr3" ::"r"((uintptr_t)pml4 | c) : "memory");
+	__asm__ volatile("mov %0, %%cr3" ::"r"(mm_root()) : "memory");
 }
 
 int64_t mm_declare(uint64_t gpa, uint64_t len, bool shared)

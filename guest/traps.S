@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "guest/guest.h"
 
-/* One stub a vector: exceptions 0 to 31, then the interrupt controllers' 16 lines. Each makes the
- * stack look alike and goes on to trap_handle(). 16 bytes apart, so that the table needs no
- * addresses. */
+/* One stub a vector: exceptions 0 to 31, the older interrupt controllers' 16 lines, and the local
+ * one's. Each makes the stack look alike and goes on to trap_handle(). 16 bytes apart, so that the
+ * table needs no addresses. */
 	.text
 	.balign	16
 	.globl	trap_stubs
 trap_stubs:
 	.set	vector, 0
-	.rept	48
+	.rept	GUEST_VECTORS
 	.balign	16
 	.if	vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
 	.else

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest/guest.h"
+#include "guest/smp.h"
 
 #define VECTOR_UD 6
 #define VECTOR_GP 13
 #define VECTOR_IRQ 32 /* first line of the interrupt controllers */
 #define IRQ_TIMER 0
 #define IRQ_SERIAL 4
-#define TRAP_COUNT 48
 #define TRAP_STUB_LEN 16
+#define TRAP_STACK_LEN 16384
+#define USER_STACK_LEN 65536
+#define KICK_TICKS 4           /* of the timer, between two kicks of the other processors */
 #define GATE_INTERRUPT 0x8e00u /* present, CPL0, interrupts off */
 #define OPCODE_UD2 0x0b0fu
 
@@ -36,40 +39,52 @@ struct __attribute__((packed)) table_ptr {
 };
 
 extern const uint8_t trap_stubs[];
-extern const uint8_t guest_wrmsr_insn[], guest_wrmsr_fault[], guest_vmmcall[], guest_doorbell[];
+extern const uint8_t guest_wrmsr_insn[], guest_rdmsr_insn[], guest_msr_fault[];
+extern const uint8_t guest_vmmcall[], guest_doorbell[];
 
-static struct gate idt[TRAP_COUNT] __attribute__((aligned(16)));
-static struct tss tss __attribute__((aligned(128)));
-static uint8_t trap_stack[16384] __attribute__((aligned(16)));
-static uint64_t gdt[] __attribute__((aligned(16))) = {
+static struct gate idt[GUEST_VECTORS] __attribute__((aligned(16)));
+static struct {
+	struct tss tss;
+	uint8_t trap_stack[TRAP_STACK_LEN] __attribute__((aligned(16)));
+	uint8_t user_stack[USER_STACK_LEN] __attribute__((aligned(16)));
+} cpus[GUEST_CPUS_MAX] __attribute__((aligned(128)));
+static uint64_t gdt[GUEST_TSS / 8 + 2 * GUEST_CPUS_MAX] __attribute__((aligned(16))) = {
 	0,
 	0,
 	0x00af9b000000ffff, /* GUEST_CS, as the monitor's table has it */
 	0x00cf93000000ffff, /* GUEST_DS */
 	0x00affb000000ffff, /* GUEST_USER_CS */
 	0x00cff3000000ffff, /* GUEST_USER_DS */
-	0,
-	0, /* GUEST_TSS */
 };
 
-static void gdt_load(void)
+uint64_t trap_stack_top(unsigned cpu)
 {
-	uint64_t base = (uintptr_t)&tss, top = (uintptr_t)(trap_stack + sizeof(trap_stack));
-	struct table_ptr ptr = { sizeof(gdt) - 1, (uintptr_t)gdt };
-
-	tss.rsp0[0] = (uint32_t)top;
-	tss.iomap = sizeof(tss);
-	gdt[GUEST_TSS / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
-			     (base >> 24 & 0xff) << 56;
-	__asm__ volatile("lgdt %0" ::"m"(ptr));
-	__asm__ volatile("ltr %w0" ::"r"(GUEST_TSS));
+	return (uintptr_t)(cpus[cpu].trap_stack + TRAP_STACK_LEN);
 }
 
-static void idt_load(void)
+/* As at a function's first instruction. */
+uint64_t user_stack_top(unsigned cpu)
 {
-	struct table_ptr ptr = { sizeof(idt) - 1, (uintptr_t)idt };
+	return (uintptr_t)(cpus[cpu].user_stack + USER_STACK_LEN) - 8;
+}
 
-	for (unsigned i = 0; i < TRAP_COUNT; i++) {
+static void gdt_load(unsigned cpu)
+{
+	struct tss *tss = &cpus[cpu].tss;
+	uint64_t base = (uintptr_t)tss;
+	struct table_ptr ptr = { sizeof(gdt) - 1, (uintptr_t)gdt };
+
+	tss->rsp0[0] = (uint32_t)trap_stack_top(cpu);
+	tss->iomap = sizeof(*tss);
+	gdt[GUEST_TSS / 8 + 2 * cpu] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 |
+				       0x89ull << 40 | (base >> 24 & 0xff) << 56;
+	__asm__ volatile("lgdt %0" ::"m"(ptr));
+	__asm__ volatile("ltr %w0" ::"r"(GUEST_TSS + cpu * GUEST_TSS_LEN));
+}
+
+static void idt_init(void)
+{
+	for (unsigned i = 0; i < GUEST_VECTORS; i++) {
 		uint64_t at = (uintptr_t)trap_stubs + i * TRAP_STUB_LEN;
 
 		idt[i].offset_low = (uint16_t)at;
@@ -77,6 +92,13 @@ static void idt_load(void)
 		idt[i].flags = GATE_INTERRUPT;
 		idt[i].offset_mid = (uint16_t)(at >> 16);
 	}
+}
+
+void traps_load(unsigned cpu)
+{
+	struct table_ptr ptr = { sizeof(idt) - 1, (uintptr_t)idt };
+
+	gdt_load(cpu);
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }
 
@@ -97,8 +119,8 @@ static void pic_init(void)
 
 void traps_init(void)
 {
-	gdt_load();
-	idt_load();
+	idt_init();
+	traps_load(0);
 	pic_init();
 }
 
@@ -123,6 +145,8 @@ static int64_t trap_call(const struct trap_frame *f)
 		guest_halt();
 	case GUEST_CALL_HALT:
 		guest_halt();
+	case GUEST_CALL_START:
+		return smp_start((unsigned)f->rdi, (void (*)(uint64_t))f->rsi);
 	}
 	return -1;
 }
@@ -137,10 +161,16 @@ static void trap_die(const struct trap_frame *f)
 	guest_halt();
 }
 
+static void timer_tick(void)
+{
+	if (++guest_info.timer % KICK_TICKS == 0 && guest_info.cpus > 1)
+		smp_kick();
+}
+
 static void trap_interrupt(unsigned line)
 {
 	if (line == IRQ_TIMER)
-		guest_info.timer++;
+		timer_tick();
 	else if (line == IRQ_SERIAL)
 		uart_receive();
 	else
@@ -150,12 +180,17 @@ static void trap_interrupt(unsigned line)
 
 void trap_handle(struct trap_frame *f)
 {
-	if (f->vector >= VECTOR_IRQ) {
+	if (f->vector == GUEST_VECTOR_KICK) {
+		smp_kicked();
+	} else if (f->vector == GUEST_VECTOR_SPURIOUS) {
+		return;
+	} else if (f->vector >= VECTOR_IRQ) {
 		trap_interrupt((unsigned)f->vector - VECTOR_IRQ);
 	} else if (f->vector == VECTOR_UD && f->rip == (uintptr_t)guest_vmmcall) {
 		f->rip = (uintptr_t)guest_doorbell;
-	} else if (f->vector == VECTOR_GP && f->rip == (uintptr_t)guest_wrmsr_insn) {
-		f->rip = (uintptr_t)guest_wrmsr_fault;
+	} else if (f->vector == VECTOR_GP && (f->rip == (uintptr_t)guest_wrmsr_insn ||
+					      f->rip == (uintptr_t)guest_rdmsr_insn)) {
+		f->rip = (uintptr_t)guest_msr_fault;
 	} else if (f->vector == VECTOR_UD && *(const uint16_t *)f->rip == OPCODE_UD2) {
 		f->rax = (uint64_t)trap_call(f);
 		f->rip += 2;

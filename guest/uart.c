@@ -14,13 +14,19 @@ void uart_init(void)
 	outb(UART + 1, 0x01); /* interrupt on reception */
 }
 
+/* Of a line, between processors. */
+static bool busy;
+
 void uart_write(const char *p, size_t len)
 {
+	while (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
+		__asm__ volatile("pause");
 	for (size_t i = 0; i < len; i++) {
 		while (i % UART_FIFO == 0 && !(inb(UART + 5) & LSR_ROOM))
 			;
 		outb(UART, (uint8_t)p[i]);
 	}
+	__atomic_store_n(&busy, false, __ATOMIC_RELEASE);
 }
 
 void uart_receive(void)

@@ -1,41 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "guest/workload.h"
+
 #include "abi/testguest.h"
-#include "guest/guest.h"
 
 #define BATCH 256u /* pages between two looks at the clock */
 #define LATE_MS 100u
+#define OTHERS_PACE 4u /* other processors' ticks are that much rarer than the first one's */
 
 /* Something due at regular times; what was missed by far (the guest was stopped) is not made up. */
 struct timer {
 	uint64_t next, interval; /* TSC; interval 0: never */
 };
 
-struct area {
-	uint64_t at, pages, dirty_pages;
-	uint32_t *generation;
-	uint64_t written; /* sum of the generations, kept apart from them */
-	bool shared;
-};
-
-static struct {
-	struct options opt;
-	uint64_t tsc_khz, rnd;
-	struct area area[3]; /* private, shared, pool */
-	uint8_t pool_shared[512];
-	struct timer tick, dirty, flip, sweep;
-	uint64_t ticks, flips, sweeps;
+struct worker {
+	unsigned cpu;
+	uint64_t rnd;
+	struct area area[AREA_COUNT];
+	struct timer tick, dirty, flip;
+	uint64_t ticks, flips;
 	uint64_t sweep_at; /* next page of the sweep under way, counted over all areas */
 	bool sweeping;
-} w;
+	volatile uint64_t sweeps; /* ended */
+	volatile bool ready;
+};
 
-enum { PRIVATE, SHARED, POOL };
+static struct options opt;
+static struct worker workers[GUEST_CPUS_MAX];
 
-static uint64_t round_up(uint64_t v, uint64_t to)
-{
-	return (v + to - 1) / to * to;
-}
+/* Of all processors, kept by the first. */
+static struct timer sweep_timer;
+static volatile uint64_t sweep_wanted;
+static uint64_t sweep_said;
 
-static void die(const char *why)
+void die(const char *why)
 {
 	say("testguest: %s", why);
 	guest_call(GUEST_CALL_HALT, 0, 0);
@@ -54,160 +51,87 @@ static bool timer_due(struct timer *t, uint64_t now)
 	if (!t->interval || (int64_t)(now - t->next) < 0)
 		return false;
 	t->next += t->interval;
-	if ((int64_t)(now - t->next) > (int64_t)(w.tsc_khz * LATE_MS))
+	if ((int64_t)(now - t->next) > (int64_t)(guest_info.tsc_khz * LATE_MS))
 		t->next = now;
 	return true;
 }
 
 /* --- memory --------------------------------------------------------------------------------- */
 
-static struct page area_page(struct area *a, uint64_t i)
+static uint64_t random_below(struct worker *w, uint64_t n)
 {
-	bool shared = a == &w.area[POOL] ? w.pool_shared[i] : a->shared;
-
-	return (struct page){ a->at + i * TESTGUEST_PAGE, &a->generation[i], shared };
-}
-
-static void area_write(struct area *a, uint64_t i)
-{
-	struct page p = area_page(a, i);
-
-	pages_write(&p);
-	a->written++;
-}
-
-static void area_verify(struct area *a, uint64_t i)
-{
-	struct page p = area_page(a, i);
-
-	pages_verify(&p);
-}
-
-/* The generations lie behind the data, in pages of their own. */
-static void areas_place(void)
-{
-	struct options *o = &w.opt;
-	struct area *a = w.area;
-	uint64_t end;
-	uint32_t *gen;
-
-	a[POOL] = (struct area){ .at = TESTGUEST_POOL, .pages = o->pool };
-	a[SHARED] = (struct area){ .at = TESTGUEST_SHARED,
-				   .pages = o->shared_len / TESTGUEST_PAGE,
-				   .shared = true };
-	a[PRIVATE].at = TESTGUEST_SHARED + round_up(o->shared_len, TESTGUEST_AREA_ALIGN);
-	a[PRIVATE].pages = o->private_len / TESTGUEST_PAGE;
-	end = a[PRIVATE].at + a[PRIVATE].pages * TESTGUEST_PAGE;
-	gen = (uint32_t *)end;
-	for (unsigned i = 0; i < 3; i++) {
-		a[i].generation = gen;
-		a[i].dirty_pages = a[i].pages;
-		gen += a[i].pages;
-	}
-	a[PRIVATE].dirty_pages = o->span / TESTGUEST_PAGE;
-	if ((uintptr_t)gen > guest_info.ram_end) {
-		say("testguest: needs %u KiB of RAM, has %u", (uintptr_t)gen >> 10,
-		    guest_info.ram_end >> 10);
-		guest_call(GUEST_CALL_POWEROFF, 0, 0);
-	}
-}
-
-static void areas_fill(void)
-{
-	uint64_t share = w.area[PRIVATE].at - TESTGUEST_SHARED;
-
-	if (share && guest_call(GUEST_CALL_CONVERT, TESTGUEST_SHARED | 1, share))
-		die("sharing memory failed");
-	for (unsigned i = 0; i < 3; i++) {
-		memset(w.area[i].generation, 0, w.area[i].pages * sizeof(uint32_t));
-		for (uint64_t k = 0; k < w.area[i].pages; k++)
-			area_write(&w.area[i], k);
-	}
-}
-
-static uint64_t random_below(uint64_t n)
-{
-	return testguest_next(&w.rnd) % n;
+	return testguest_next(&w->rnd) % n;
 }
 
 /* One page, chosen evenly among all that may be dirtied. */
-static void dirty_one(void)
+static void dirty_one(struct worker *w)
 {
-	uint64_t n = w.area[PRIVATE].dirty_pages + w.area[SHARED].dirty_pages, i;
-	struct area *a;
+	struct area *a = &w->area[AREA_PRIVATE];
+	uint64_t n = a->dirty_pages + w->area[AREA_SHARED].dirty_pages, i;
 
 	if (!n)
 		return;
-	i = random_below(n);
-	a = &w.area[i < w.area[PRIVATE].dirty_pages ? PRIVATE : SHARED];
-	i = a->shared ? i - w.area[PRIVATE].dirty_pages : i;
+	i = random_below(w, n);
+	if (i >= a->dirty_pages) {
+		i -= a->dirty_pages;
+		a = &w->area[AREA_SHARED];
+	}
 	area_verify(a, i);
 	area_write(a, i);
 }
 
-static void dirty_some(uint64_t now)
+static void dirty_some(struct worker *w, uint64_t now)
 {
-	for (unsigned i = 0; i < BATCH && (w.opt.burst || timer_due(&w.dirty, now)); i++)
-		dirty_one();
+	for (unsigned i = 0; i < BATCH && (opt.burst || timer_due(&w->dirty, now)); i++)
+		dirty_one(w);
 }
 
-/* Lines of a page the CPU may still hold under its old encryption. */
-static void page_flush(uint64_t at)
+static void flip_one(struct worker *w)
 {
-	for (uint64_t i = 0; i < TESTGUEST_PAGE; i += 64)
-		__asm__ volatile("clflush (%0)" ::"r"(at + i) : "memory");
-}
+	struct area *a = &w->area[AREA_POOL];
 
-static void flip_one(void)
-{
-	struct area *a = &w.area[POOL];
-	uint64_t i = w.flips++ % a->pages, at = a->at + i * TESTGUEST_PAGE;
-	bool shared = !w.pool_shared[i];
-
-	area_verify(a, i);
-	page_flush(at);
-	if (guest_call(GUEST_CALL_CONVERT, at | shared, TESTGUEST_PAGE))
-		die("changing a page's state failed");
-	w.pool_shared[i] = shared;
-	area_write(a, i);
+	if (a->pages)
+		area_flip(a, w->flips++ % a->pages);
 }
 
 /* --- sweep ---------------------------------------------------------------------------------- */
 
-static void sweep_end(void)
+static void sweep_end(struct worker *w)
 {
-	for (unsigned i = 0; i < 3; i++) {
-		struct area *a = &w.area[i];
-		uint64_t sum = 0;
-
-		for (uint64_t k = 0; k < a->pages; k++)
-			sum += a->generation[k];
-		if (sum != a->written) {
-			say("CORRUPT generations at %x: sum is %u, should be %u",
-			    (uintptr_t)a->generation, sum, a->written);
-			guest_call(GUEST_CALL_HALT, 0, 0);
-		}
-	}
-	w.sweeping = false;
-	w.sweeps++;
-	if (!w.opt.quiet)
-		say("verify ok sweep %u", w.sweeps);
+	for (unsigned i = 0; i < AREA_COUNT; i++)
+		area_sum_verify(&w->area[i]);
+	w->sweeping = false;
+	w->sweeps++;
 }
 
-static void sweep_some(void)
+static void sweep_some(struct worker *w)
 {
 	for (unsigned n = 0; n < BATCH; n++) {
-		uint64_t i = w.sweep_at++;
+		uint64_t i = w->sweep_at++;
 		unsigned k = 0;
 
-		while (k < 3 && i >= w.area[k].pages)
-			i -= w.area[k++].pages;
-		if (k == 3) {
-			sweep_end();
+		while (k < AREA_COUNT && i >= w->area[k].pages)
+			i -= w->area[k++].pages;
+		if (k == AREA_COUNT) {
+			sweep_end(w);
 			return;
 		}
-		area_verify(&w.area[k], i);
+		area_verify(&w->area[k], i);
 	}
+}
+
+/* The first processor says when the next sweep begins, and when all have ended it. */
+static void sweep_lead(uint64_t now)
+{
+	for (unsigned i = 0; i < guest_info.cpus; i++) {
+		if (workers[i].sweeps != sweep_wanted)
+			return;
+	}
+	if (sweep_said != sweep_wanted && !opt.quiet)
+		say("verify ok sweep %u", sweep_wanted);
+	sweep_said = sweep_wanted;
+	if (timer_due(&sweep_timer, now))
+		sweep_wanted++;
 }
 
 /* --- console -------------------------------------------------------------------------------- */
@@ -230,67 +154,123 @@ static void line_handle(const char *line)
 		guest_call(GUEST_CALL_RESET, 0, 0);
 }
 
-static void work_once(void)
+static void tick_say(struct worker *w)
 {
-	const char *line = console_line();
+	w->ticks++;
+	if (w->cpu)
+		say("cpu %u tick %u", (uint64_t)w->cpu, w->ticks);
+	else
+		say("tick %u", w->ticks);
+}
+
+/* --- all of it ------------------------------------------------------------------------------ */
+
+static void data_work(struct worker *w, uint64_t now)
+{
+	dirty_some(w, now);
+	if (timer_due(&w->flip, now))
+		flip_one(w);
+	if (!w->cpu)
+		sweep_lead(now);
+	if (!w->sweeping && w->sweeps != sweep_wanted) {
+		w->sweeping = true;
+		w->sweep_at = 0;
+	}
+	if (w->sweeping)
+		sweep_some(w);
+}
+
+static void work_once(struct worker *w)
+{
+	const char *line = w->cpu ? NULL : console_line();
 	uint64_t now = rdtsc();
 
 	if (line)
 		line_handle(line);
-	if (timer_due(&w.tick, now))
-		say("tick %u", ++w.ticks);
-	if (!w.opt.idle) {
-		dirty_some(now);
-		if (timer_due(&w.flip, now))
-			flip_one();
-		if (!w.sweeping && timer_due(&w.sweep, now)) {
-			w.sweeping = true;
-			w.sweep_at = 0;
-		}
-		if (w.sweeping)
-			sweep_some();
-	}
-	if (!w.sweeping && (w.opt.idle || !w.opt.burst))
+	if (timer_due(&w->tick, now))
+		tick_say(w);
+	if (!opt.idle)
+		data_work(w, now);
+	if (!w->sweeping && (opt.idle || !opt.burst))
 		guest_call(GUEST_CALL_IDLE, 0, 0);
 }
 
-static void timers_start(void)
+static void timers_start(struct worker *w)
 {
-	const struct options *o = &w.opt;
-	uint64_t hz = w.tsc_khz * 1000, now = rdtsc();
+	uint64_t hz = guest_info.tsc_khz * 1000, now = rdtsc(), n = guest_info.cpus;
+	uint64_t pace = guest_info.tsc_khz * opt.pace_us / 1000;
 
-	timer_start(&w.tick, now, w.tsc_khz * o->pace_us / 1000);
-	timer_start(&w.sweep, now, w.tsc_khz * o->sweep_us / 1000);
-	if (o->dirty >= TESTGUEST_PAGE)
-		timer_start(&w.dirty, now, hz / (o->dirty / TESTGUEST_PAGE));
-	if (o->flips && o->pool)
-		timer_start(&w.flip, now, hz / o->flips);
+	timer_start(&w->tick, now, w->cpu ? pace * OTHERS_PACE : pace);
+	if (opt.dirty >= TESTGUEST_PAGE)
+		timer_start(&w->dirty, now, hz * n / (opt.dirty / TESTGUEST_PAGE));
+	if (opt.flips && opt.pool)
+		timer_start(&w->flip, now, hz * n / opt.flips);
+}
+
+static void worker_init(struct worker *w, unsigned cpu)
+{
+	w->cpu = cpu;
+	w->rnd = opt.seed + cpu;
+	if (!opt.idle)
+		areas_take(w->area, cpu, guest_info.cpus);
+	w->ready = true;
+}
+
+static void worker_run(struct worker *w)
+{
+	timers_start(w);
+	for (;;)
+		work_once(w);
+}
+
+static void other_main(uint64_t cpu)
+{
+	worker_init(&workers[cpu], (unsigned)cpu);
+	worker_run(&workers[cpu]);
+}
+
+static void others_start(void)
+{
+	for (uint64_t cpu = 1; cpu < guest_info.cpus; cpu++) {
+		if (guest_call(GUEST_CALL_START, cpu, (uintptr_t)other_main))
+			die("a processor did not start");
+	}
+}
+
+static void others_wait(void)
+{
+	for (unsigned cpu = 1; cpu < guest_info.cpus; cpu++) {
+		while (!workers[cpu].ready)
+			__asm__ volatile("pause");
+	}
 }
 
 static void ready_say(void)
 {
-	if (!w.opt.msr || !(guest_info.kvm_features & GUEST_KVM_MIGRATION_CONTROL))
+	if (!opt.msr || !(guest_info.kvm_features & GUEST_KVM_MIGRATION_CONTROL))
 		say("testguest: migration control not written");
 	else if (guest_call(GUEST_CALL_READY, 0, 0))
 		say("testguest: migration control refused");
 	say("ready");
 }
 
-void workload_main(void)
+void workload_main(uint64_t cpu)
 {
-	if (!options_parse(&w.opt, guest_info.cmdline))
+	if (!options_parse(&opt, guest_info.cmdline))
 		guest_call(GUEST_CALL_POWEROFF, 0, 0);
-	w.tsc_khz = guest_info.tsc_khz;
-	w.rnd = w.opt.seed;
-	pages_init(&w.opt);
+	pages_init(&opt);
 	say("testguest: C-bit mask %x, %u KiB of RAM, TSC %u kHz", guest_info.cbit,
-	    guest_info.ram_end >> 10, w.tsc_khz);
-	if (!w.opt.idle) {
-		areas_place();
-		areas_fill();
+	    guest_info.ram_end >> 10, guest_info.tsc_khz);
+	if (guest_info.cpus > 1)
+		say("testguest: %u processors", (uint64_t)guest_info.cpus);
+	if (!opt.idle) {
+		areas_place(&opt);
+		areas_share();
 	}
+	others_start();
+	worker_init(&workers[cpu], (unsigned)cpu);
+	others_wait();
 	ready_say();
-	timers_start();
-	for (;;)
-		work_once();
+	timer_start(&sweep_timer, rdtsc(), guest_info.tsc_khz * opt.sweep_us / 1000);
+	worker_run(&workers[cpu]);
 }

@@ -54,14 +54,19 @@ static void expect(const char *what)
 	assert_null(strstr(guest.text, "TRAP"));
 }
 
-static void boot(struct util_place *u, const char *append)
+static void boot_smp(struct util_place *u, const char *append, unsigned vcpus)
 {
 	struct vm_boot b = { .kernel = TESTGUEST_ELF, .append = append };
 	struct err e = { 0 };
 
-	guest = (struct guest){ .u = u, .vm = util_vm(u, "testguest", 1) };
+	guest = (struct guest){ .u = u, .vm = util_vm(u, "testguest", vcpus) };
 	util_ok(vm_boot(guest.vm, &b, &e), &e);
 	util_ok(vm_start(guest.vm, &e), &e);
+}
+
+static void boot(struct util_place *u, const char *append)
+{
+	boot_smp(u, append, 1);
 }
 
 static void type(const char *text)
@@ -110,6 +115,21 @@ static void goes_on_counting_after_a_pause(void **state)
 	util_ok(vm_start(guest.vm, &e), &e);
 	expect("tick 60\n");
 	assert_ticks();
+	vm_free(guest.vm);
+}
+
+static void several_processors_count_and_verify_their_share(void **state)
+{
+	struct err e = { 0 };
+
+	boot_smp(*state, DATA "dirty=50M/s flips=100", 3);
+	expect("testguest: 3 processors\n");
+	expect("verify ok sweep 2\n");
+	expect("cpu 2 tick 5\n");
+	util_ok(vm_pause(guest.vm, &e), &e);
+	util_ok(vm_start(guest.vm, &e), &e);
+	expect("cpu 1 tick 10\n");
+	expect("verify ok sweep 5\n");
 	vm_free(guest.vm);
 }
 
@@ -295,6 +315,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		util_test(counts_and_verifies_while_it_writes),
 		util_test(goes_on_counting_after_a_pause),
+		util_test(several_processors_count_and_verify_their_share),
 		util_test(answers_lines_and_powers_off),
 		util_test(takes_a_paste_longer_than_the_fifo),
 		util_test(says_when_it_may_be_moved),

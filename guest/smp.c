@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest/smp.h"
+
+#include "guest/guest.h"
+
+#define MSR_APIC_BASE 0x1bu
+#define APIC_X2APIC 0xc00ull /* enabled, and reached by MSRs */
+#define X2APIC_EOI 0x80bu
+#define X2APIC_SPURIOUS 0x80fu
+#define X2APIC_ICR 0x830u
+#define X2APIC_LVT0 0x835u
+#define SPURIOUS_ENABLE 0x100u
+#define LVT_EXTINT 0x700u /* unmasked: the older controllers' interrupts */
+#define ICR_ASSERT 0x4000u
+#define ICR_INIT 0x500u
+#define ICR_STARTUP 0x600u
+#define ICR_ALL_BUT_SELF 0xc0000u
+#define START_WAIT_MS 5000u
+
+extern uint8_t smp_trampoline[], smp_trampoline_end[];
+extern uint64_t smp_trampoline_cr3, smp_trampoline_stack, smp_trampoline_cpu;
+
+static volatile unsigned arrived; /* the processor that has come last */
+static void (*entry)(uint64_t cpu);
+
+unsigned smp_self(void)
+{
+	uint64_t tr;
+
+	__asm__ volatile("str %0" : "=r"(tr));
+	return tr < GUEST_TSS ? 0 : (unsigned)(tr - GUEST_TSS) / GUEST_TSS_LEN;
+}
+
+static bool apic_init(void)
+{
+	uint64_t base;
+
+	return !guest_rdmsr(MSR_APIC_BASE, &base) &&
+	       !guest_wrmsr(MSR_APIC_BASE, base | APIC_X2APIC) &&
+	       !guest_wrmsr(X2APIC_SPURIOUS, SPURIOUS_ENABLE | GUEST_VECTOR_SPURIOUS);
+}
+
+void smp_init(void)
+{
+	if (guest_info.cpus == 1)
+		return;
+	if (!apic_init() || guest_wrmsr(X2APIC_LVT0, LVT_EXTINT)) {
+		say("testguest: no x2APIC, so one processor only");
+		guest_info.cpus = 1;
+		return;
+	}
+	memcpy((void *)SMP_TRAMPOLINE, smp_trampoline,
+	       (size_t)(smp_trampoline_end - smp_trampoline));
+	mm_top_copy((uint64_t *)SMP_PML4);
+}
+
+void smp_kick(void)
+{
+	guest_wrmsr(X2APIC_ICR, ICR_ALL_BUT_SELF | ICR_ASSERT | GUEST_VECTOR_KICK);
+}
+
+void smp_kicked(void)
+{
+	guest_wrmsr(X2APIC_EOI, 0);
+}
+
+/* A word of the trampoline's copy. */
+static uint64_t *copy_of(uint64_t *word)
+{
+	return (uint64_t *)(SMP_TRAMPOLINE + ((uint8_t *)word - smp_trampoline));
+}
+
+int smp_start(unsigned cpu, void (*fn)(uint64_t cpu))
+{
+	uint64_t to = (uint64_t)cpu << 32, start;
+
+	entry = fn;
+	*copy_of(&smp_trampoline_cr3) = mm_root();
+	*copy_of(&smp_trampoline_stack) = trap_stack_top(cpu);
+	*copy_of(&smp_trampoline_cpu) = cpu;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_INIT) ||
+	    guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_STARTUP | SMP_TRAMPOLINE >> 12))
+		return -1;
+	for (start = rdtsc(); arrived != cpu;) {
+		if (rdtsc() - start > guest_info.tsc_khz * START_WAIT_MS)
+			return -1;
+		__asm__ volatile("pause");
+	}
+	return 0;
+}
+
+void smp_enter(uint64_t cpu)
+{
+	traps_load((unsigned)cpu);
+	if (!apic_init())
+		guest_halt();
+	arrived = (unsigned)cpu;
+	guest_user_enter(entry, user_stack_top((unsigned)cpu), cpu);
+}
