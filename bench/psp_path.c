@@ -70,7 +70,7 @@ static int side_open(struct side *s, const char *dir, const char *ca, size_t len
 	ram.shared = s->shared;
 	if (r == 0)
 		r = sev_vm_ram_add(s->vm, &ram, slots, &n, e);
-	return r < 0 ? r : sev_init(s->vm, e);
+	return r < 0 ? r : sev_init(s->vm, 0, e);
 }
 
 /* A guest whose private memory is random bytes. */

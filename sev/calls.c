@@ -8,11 +8,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "abi/psp.h"
+
 /* SEV API command names, by KVM's ids. */
 static const char *const vm_cmd_names[] = {
 	[KVM_SEV_INIT] = "INIT",
+	[KVM_SEV_ES_INIT] = "ES_INIT",
 	[KVM_SEV_LAUNCH_START] = "LAUNCH_START",
 	[KVM_SEV_LAUNCH_UPDATE_DATA] = "LAUNCH_UPDATE_DATA",
+	[KVM_SEV_LAUNCH_UPDATE_VMSA] = "LAUNCH_UPDATE_VMSA",
 	[KVM_SEV_LAUNCH_MEASURE] = "LAUNCH_MEASURE",
 	[KVM_SEV_LAUNCH_SECRET] = "LAUNCH_SECRET",
 	[KVM_SEV_LAUNCH_FINISH] = "LAUNCH_FINISH",
@@ -120,9 +124,9 @@ int sev_platform_status(struct sev_platform *p, struct sev_user_data_status *out
 	return r;
 }
 
-int sev_init(struct sev_vm *vm, struct err *e)
+int sev_init(struct sev_vm *vm, uint32_t policy, struct err *e)
 {
-	return vm_call(vm, KVM_SEV_INIT, NULL, e);
+	return vm_call(vm, policy & PSP_POLICY_ES ? KVM_SEV_ES_INIT : KVM_SEV_INIT, NULL, e);
 }
 
 int sev_launch_start(struct sev_vm *vm, uint32_t policy, const void *dh, size_t dh_len,
@@ -149,6 +153,11 @@ int sev_launch_update(struct sev_vm *vm, void *p, size_t len, struct err *e)
 	int r = len_check(KVM_SEV_LAUNCH_UPDATE_DATA, len, e);
 
 	return r < 0 ? r : vm_call(vm, KVM_SEV_LAUNCH_UPDATE_DATA, &params, e);
+}
+
+int sev_launch_update_vmsa(struct sev_vm *vm, struct err *e)
+{
+	return vm_call(vm, KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, e);
 }
 
 int sev_launch_measure(struct sev_vm *vm, uint8_t out[SEV_MEASURE_LEN], struct err *e)

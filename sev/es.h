@@ -7,6 +7,9 @@
 
 #define SEV_VMSA_PACKET_LEN 4096u
 
+/* Encrypt and measure the registers of all vCPUs, in the order they were made; from here on they
+ * are the guest's (sev/vcpu.h). */
+int must_check sev_launch_update_vmsa(struct sev_vm *vm, struct err *e);
 /* Can this kernel send (or else receive) the vCPUs of an SEV-ES guest? Mainline cannot; the error
  * names the command it lacks. */
 int must_check sev_vmsa_movable(struct sev_vm *vm, bool send, struct err *e);

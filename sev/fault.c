@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include "base/auto.h"
+#include "sev/vcpu.h"
 
 #define FAULT_STATUS 0x13 /* HWERROR_PLATFORM */
 
@@ -114,6 +115,51 @@ static const struct sev_vm_ops fault_vm_ops = {
 	.free = fault_vm_free,
 };
 
+/* --- vCPUs ----------------------------------------------------------------------------------- */
+
+static int fault_vcpu_add(struct sev_vm *vm, unsigned id, int fd, struct kvm_run *run,
+			  struct err *e)
+{
+	struct sev_vm *inner = inner_of(vm);
+	int r = breaks(vm->platform) ? broken(e) : inner->vcpu_ops->add(inner, id, fd, run, e);
+
+	inner->wrote = vm->wrote;
+	inner->wrote_ctx = vm->wrote_ctx;
+	vm->nvcpu = inner->nvcpu;
+	return r;
+}
+
+/* Not counted: how often a vCPU runs is not the caller's to say. */
+static int fault_vcpu_run(struct sev_vm *vm, unsigned id)
+{
+	return inner_of(vm)->vcpu_ops->run(inner_of(vm), id);
+}
+
+static int fault_vcpu_ioctl(struct sev_vm *vm, unsigned id, unsigned long request, void *arg)
+{
+	return breaks(vm->platform) ? -EIO
+				    : inner_of(vm)->vcpu_ops->ioctl(inner_of(vm), id, request, arg);
+}
+
+static int fault_vcpu_kept(struct sev_vm *vm, unsigned id, struct sev_vcpu_kept *kept, bool set)
+{
+	return breaks(vm->platform) ? -EIO
+				    : inner_of(vm)->vcpu_ops->kept(inner_of(vm), id, kept, set);
+}
+
+static const char *fault_vcpu_why(struct sev_vm *vm, unsigned id)
+{
+	return inner_of(vm)->vcpu_ops->why(inner_of(vm), id);
+}
+
+static const struct sev_vcpu_ops fault_vcpu_ops = {
+	.add = fault_vcpu_add,
+	.run = fault_vcpu_run,
+	.ioctl = fault_vcpu_ioctl,
+	.kept = fault_vcpu_kept,
+	.why = fault_vcpu_why,
+};
+
 /* --- platform -------------------------------------------------------------------------------- */
 
 static int fault_issue(struct sev_platform *base, struct sev_issue_cmd *cmd)
@@ -148,6 +194,7 @@ static int fault_vm_new(struct sev_platform *base, int kvm_fd, int vm_fd, struct
 		return r;
 	vm->base = *vm->inner; /* C-bit and so on; then what is ours */
 	vm->base.ops = &fault_vm_ops;
+	vm->base.vcpu_ops = &fault_vcpu_ops;
 	vm->base.platform = base;
 	*out = &steal_ptr(&vm)->base;
 	return 0;

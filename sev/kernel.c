@@ -18,6 +18,7 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "sev/vcpu.h"
 
 #define KERNEL_RAM_MAX 16
 #define KERNEL_SEV_INIT2 22u                       /* linux/kvm.h since 6.10 */
@@ -236,7 +237,9 @@ static int kernel_vm_new(struct sev_platform *p, int kvm_fd, int vm_fd, struct s
 			e, r,
 			"KVM offers no SEV here (%m): load kvm_amd with sev=1 and enable SEV "
 			"in the firmware setup, or use the software platform");
-	vm->base = (struct sev_vm){ .ops = &kernel_vm_ops, .platform = p };
+	vm->base = (struct sev_vm){ .ops = &kernel_vm_ops,
+				    .vcpu_ops = &sev_vcpu_direct,
+				    .platform = p };
 	vm->vm_fd = vm_fd;
 	r = cbit_of_host(&vm->base.cbit, e);
 	if (r < 0)

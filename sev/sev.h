@@ -39,6 +39,9 @@ struct sev_ram {
 	uint64_t size;       /* bytes, page multiple */
 	uint8_t *shared;     /* the caller's mapping; it outlives the sev_vm */
 	uint32_t first_slot; /* KVM slot numbers from here on are the backend's to use */
+	/* One backing at both addresses, as below 1 MiB: code that runs with paging off. None of it
+	 * can be shared; what stands there is still named by .shared, and reads as nothing. */
+	bool always_private;
 };
 
 /* A memslot the backend made; the monitor needs it for the dirty log. */
@@ -93,14 +96,29 @@ struct sev_platform {
 	const char *name; /* "kernel", "soft", ... */
 };
 
+struct sev_vcpu_ops; /* sev/vcpu.h, as all that is done with these */
+struct sev_vcpu {
+	int fd;
+	struct kvm_run *run;
+};
+#define SEV_VCPUS_MAX 64u
+
 struct sev_vm {
 	const struct sev_vm_ops *ops;
+	const struct sev_vcpu_ops *vcpu_ops;
 	struct sev_platform *platform; /* borrowed; must outlive the VM */
 	/* C-bit position in guest page tables; in software it may be lowered until the first
 	 * sev_vm_ram_add(). */
 	unsigned cbit;
 	bool soft;                  /* the monitor emulates the CPU's part (CPUID, MSRs) */
 	struct gpa low_private_end; /* pages below are always private (soft: 1 MiB) */
+	/* In software the CPU's part of SEV-ES writes to guest memory, which KVM's dirty log does
+	 * not see: this is told of each write, in the vCPU's thread. May be NULL; set before the
+	 * first vCPU runs. */
+	void (*wrote)(void *ctx, struct gpa at, uint64_t len);
+	void *wrote_ctx;
+	struct sev_vcpu vcpu[SEV_VCPUS_MAX]; /* both members borrowed */
+	unsigned nvcpu;
 };
 
 /* --- backends ------------------------------------------------------------------------------- */
@@ -147,53 +165,7 @@ int sev_vm_region(struct sev_vm *vm, const struct kvm_enc_region *r, bool add);
 int must_check sev_vm_log_dirty(struct sev_vm *vm, bool on, struct err *e);
 void sev_vm_free(struct sev_vm *vm);
 
-/* --- typed calls ---------------------------------------------------------------------------- */
-
-#define SEV_CERT_LEN 0x824u        /* one SEV certificate: PDH, PEK, OCA, CEK */
-#define SEV_PLAT_CHAIN_LEN 0x186cu /* PEK, OCA, CEK */
-#define SEV_AMD_CHAIN_MAX 0xc80u   /* ASK, ARK */
-#define SEV_SESSION_LEN 0x80u
-#define SEV_PACKET_HDR_LEN 52u
-#define SEV_MEASURE_LEN 48u
-
-/* Everything a sender must know of a receiving platform. */
-struct sev_peer_certs {
-	uint8_t pdh[SEV_CERT_LEN];
-	uint8_t plat[SEV_PLAT_CHAIN_LEN];
-	uint8_t amd[SEV_AMD_CHAIN_MAX];
-	uint32_t amd_len; /* 2 x 832 or 2 x 1600 */
-};
-
-int must_check sev_certs_export(struct sev_platform *p, struct sev_peer_certs *out, struct err *e);
-int must_check sev_platform_status(struct sev_platform *p, struct sev_user_data_status *out,
-				   struct err *e);
-
-int must_check sev_init(struct sev_vm *vm, struct err *e);
-/* session and dh may both be NULL: launch without a guest owner. */
-int must_check sev_launch_start(struct sev_vm *vm, uint32_t policy, const void *dh, size_t dh_len,
-				const void *session, size_t session_len, struct err *e);
-/* Encrypt and measure what the shared face holds at p; afterwards it no longer reads there. */
-int must_check sev_launch_update(struct sev_vm *vm, void *p, size_t len, struct err *e);
-int must_check sev_launch_measure(struct sev_vm *vm, uint8_t out[SEV_MEASURE_LEN], struct err *e);
-int must_check sev_launch_secret(struct sev_vm *vm, const uint8_t hdr[SEV_PACKET_HDR_LEN], void *p,
-				 const void *packet, size_t len, struct err *e);
-int must_check sev_launch_finish(struct sev_vm *vm, struct err *e);
-int must_check sev_guest_status(struct sev_vm *vm, struct sev_guest_status *out, struct err *e);
-
-int must_check sev_send_start(struct sev_vm *vm, const struct sev_peer_certs *to,
-			      uint8_t session[SEV_SESSION_LEN], uint32_t *policy, struct err *e);
-/* One page or less; out holds len bytes. p points into the shared face. */
-int must_check sev_send_update(struct sev_vm *vm, void *p, size_t len,
-			       uint8_t hdr[SEV_PACKET_HDR_LEN], void *out, struct err *e);
-int must_check sev_send_finish(struct sev_vm *vm, struct err *e);
-int must_check sev_send_cancel(struct sev_vm *vm, struct err *e);
-int must_check sev_receive_start(struct sev_vm *vm, uint32_t policy,
-				 const uint8_t source_pdh[SEV_CERT_LEN],
-				 const uint8_t session[SEV_SESSION_LEN], struct err *e);
-int must_check sev_receive_update(struct sev_vm *vm, void *p, size_t len,
-				  const uint8_t hdr[SEV_PACKET_HDR_LEN], const void *packet,
-				  struct err *e);
-int must_check sev_receive_finish(struct sev_vm *vm, struct err *e);
-
 /* "POLICY_FAILURE (0x07)": the field's name of a firmware status. */
 const char *sev_status_name(uint32_t status);
+
+#include "sev/calls.h"

@@ -5,8 +5,9 @@
  * places, and the guest's own page tables choose:
  *
  *	GPA + 2^cbit	the private face: anonymous memory that only this file and psp/ touch
- *	GPA		the shared face: the caller's memory; below 1 MiB the private face too,
- *			because with paging off an SEV guest's accesses are all private
+ *	GPA		the shared face: the caller's memory; below 1 MiB, and in ranges that are
+ *			always private, the private face too, because with paging off an SEV
+ *			guest's accesses are all private
  */
 
 #include "sev/soft_vm.h"
@@ -127,9 +128,10 @@ static void slots_remove(int vm_fd, const struct soft_ram *m)
 static int slots_make(int vm_fd, struct soft_ram *m, unsigned cbit, struct err *e)
 {
 	uint64_t at = m->ram.at.v, end = at + m->ram.size;
+	uint64_t low_end = m->ram.always_private ? end : LOW_END;
 
-	slot_plan(m, at, least(end, LOW_END), 0, m->priv);
-	slot_plan(m, most(at, LOW_END), end, 0, m->ram.shared);
+	slot_plan(m, at, least(end, low_end), 0, m->priv);
+	slot_plan(m, most(at, low_end), end, 0, m->ram.shared);
 	slot_plan(m, at, end, 1ull << cbit, m->priv);
 	for (size_t i = 0; i < m->nslots; i++) {
 		int r = slot_set(vm_fd, &m->slot[i], false);
@@ -318,6 +320,26 @@ static struct soft_ram *ram_at(struct soft_vm *vm, struct gpa at, uint64_t len)
 			return &vm->ram[i];
 	}
 	return NULL;
+}
+
+/* Memory outside has one face only. */
+static bool two_faced(const struct soft_ram *m, struct gpa at)
+{
+	return !m->ram.always_private && at.v >= LOW_END;
+}
+
+uint8_t *soft_mem_shared_at(struct soft_vm *vm, struct gpa at, uint64_t len)
+{
+	struct soft_ram *m = ram_at(vm, at, len);
+
+	return m && two_faced(m, at) ? m->ram.shared + (at.v - m->ram.at.v) : NULL;
+}
+
+uint8_t *soft_mem_private_at(struct soft_vm *vm, struct gpa at, uint64_t len)
+{
+	struct soft_ram *m = ram_at(vm, at, len);
+
+	return m ? m->priv + (at.v - m->ram.at.v) : NULL;
 }
 
 int soft_mem_digest(struct sev_vm *base, struct gpa at, uint8_t out[32], struct err *e)

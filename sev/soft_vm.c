@@ -7,6 +7,7 @@
  */
 
 #include "sev/soft_vm.h"
+#include "sev/vcpu.h"
 
 #include <string.h>
 
@@ -496,6 +497,7 @@ struct soft_vm *soft_vm_make(struct sev_platform *p, int vm_fd)
 		return NULL;
 	vm->base = (struct sev_vm){
 		.ops = &soft_vm_ops,
+		.vcpu_ops = &sev_vcpu_direct,
 		.platform = p,
 		.soft = true,
 		.low_private_end = gpa(0x100000),

@@ -78,6 +78,10 @@ int must_check soft_mem_log_dirty(struct sev_vm *vm, bool on, struct err *e);
 int must_check soft_mem_digest(struct sev_vm *vm, struct gpa at, uint8_t out[32], struct err *e);
 /* The private face of what uaddr names, or NULL: not this guest's RAM. */
 uint8_t *soft_mem_private(struct soft_vm *vm, uint64_t uaddr, uint64_t len);
+/* The same by guest physical address, without the C-bit: all in one range. There is no shared face
+ * where memory is always private. */
+uint8_t *soft_mem_private_at(struct soft_vm *vm, struct gpa at, uint64_t len);
+uint8_t *soft_mem_shared_at(struct soft_vm *vm, struct gpa at, uint64_t len);
 /* Make the shared face read as zeros, giving its memory back where whole pages are meant. */
 void soft_mem_wipe_shared(uint64_t uaddr, uint64_t len);
 void soft_mem_fini(struct soft_vm *vm);

@@ -43,16 +43,16 @@ static int capture_xsave(struct vmm_vcpu *v, struct vmm_vcpu_state *s, struct er
 		return err_set(e, -E2BIG, "vCPU %u: extended state of %u bytes", v->id,
 			       s->xsave_len);
 	if (s->xsave_len > sizeof(struct kvm_xsave))
-		r = ioctl(v->fd, KVM_GET_XSAVE2, s->xsave);
+		r = vmm_vcpu_ioctl(v, KVM_GET_XSAVE2, s->xsave);
 	else
-		r = ioctl(v->fd, KVM_GET_XSAVE, s->xsave);
+		r = vmm_vcpu_ioctl(v, KVM_GET_XSAVE, s->xsave);
 	return r < 0 ? err_set(e, -errno, "vCPU %u: KVM_GET_XSAVE: %m", v->id) : 0;
 }
 
 static void capture_extra(struct vmm_vcpu *v, struct vmm_vcpu_state *s)
 {
 	uint64_t offset = 0;
-	int khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
+	int khz = vmm_vcpu_ioctl(v, KVM_GET_TSC_KHZ, NULL);
 
 	s->extra[STATE_EXTRA_GHCB] = v->ghcb;
 	s->extra[STATE_EXTRA_TSC_KHZ] = khz > 0 ? (uint64_t)khz : 0;
@@ -79,7 +79,7 @@ static int capture_vcpu(struct vmm_vcpu *v, struct vmm_vcpu_state *s, struct err
 	int r;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (ioctl(v->fd, calls[i].request, calls[i].to) < 0)
+		if (vmm_vcpu_ioctl(v, calls[i].request, calls[i].to) < 0)
 			return err_set(e, -errno, "vCPU %u: %s: %m", v->id, calls[i].name);
 	r = capture_xsave(v, s, e);
 	if (!r)

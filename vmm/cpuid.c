@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "abi/doorbell.h"
+#include "abi/psp.h"
+
 #define LEAF_KVM 0x40000001u
 #define LEAF_EXT 0x80000000u
 #define LEAF_ADDR 0x80000008u
@@ -24,6 +27,7 @@
 #define ECX_DEADLINE (1u << 24)
 #define ECX_HYPERVISOR (1u << 31)
 #define SEV_BIT 2u
+#define SEV_ES_BIT 8u
 #define SEV_PHYS_REDUCTION                                                                         \
 	(1u << 6) /* EBX 11:6; at least one, or Linux does not mask the C-bit                      \
 		   */
@@ -81,7 +85,7 @@ static void cpuid_common(struct vm *vm, struct vmm_machine *m)
 }
 
 /* On hardware, too, the table says what a guest is to see: SEV and no SME. */
-static int cpuid_sev(struct vmm_machine *m, unsigned cbit, struct err *e)
+static int cpuid_sev(struct vmm_machine *m, unsigned cbit, bool es, struct err *e)
 {
 	struct kvm_cpuid_entry2 *c;
 	int r = cpuid_leaf(m, LEAF_EXT, &c, e);
@@ -93,7 +97,7 @@ static int cpuid_sev(struct vmm_machine *m, unsigned cbit, struct err *e)
 	r = cpuid_leaf(m, LEAF_SEV, &c, e);
 	if (r < 0)
 		return r;
-	c->eax = SEV_BIT;
+	c->eax = SEV_BIT | (es ? SEV_ES_BIT : 0);
 	c->ebx = cbit | SEV_PHYS_REDUCTION;
 	c->ecx = c->edx = 0;
 	return 0;
@@ -112,6 +116,20 @@ static int cpuid_width(struct vmm_machine *m, unsigned cbit, struct err *e)
 	return 0;
 }
 
+/* So that code which leaves the guest by VMGEXIT knows how to do it here. */
+static int cpuid_soft(struct vmm_machine *m, struct err *e)
+{
+	struct kvm_cpuid_entry2 *c;
+	int r = cpuid_leaf(m, DOORBELL_CPUID, &c, e);
+
+	if (r < 0)
+		return r;
+	c->ebx = DOORBELL_SOFT_EBX;
+	c->ecx = DOORBELL_SOFT_ECX;
+	c->edx = DOORBELL_SOFT_EDX;
+	return 0;
+}
+
 int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 {
 	struct kvm_cpuid_entry2 *c;
@@ -124,10 +142,12 @@ int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 	if (r < 0)
 		return r;
 	c->eax |= KVM_FEATURE_HC_MAP | KVM_FEATURE_MIGRATION;
-	r = cpuid_sev(out, vm->mig.sev->cbit, e);
+	r = cpuid_sev(out, vm->mig.sev->cbit, vm->cfg.policy & PSP_POLICY_ES, e);
 	if (!r && vm->mig.sev->soft)
 		r = cpuid_width(out, vm->mig.sev->cbit, e);
-	khz = vm->nvcpu ? ioctl(vm->vcpu[0].fd, KVM_GET_TSC_KHZ, 0) : 0;
+	if (!r && vm->mig.sev->soft)
+		r = cpuid_soft(out, e);
+	khz = vm->nvcpu ? vmm_vcpu_ioctl(&vm->vcpu[0], KVM_GET_TSC_KHZ, NULL) : 0;
 	out->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
 	return r;
 }
@@ -157,7 +177,7 @@ int vmm_cpuid_apply(struct vm *vm, struct err *e)
 	memcpy(t->entries, m->cpuid, m->n * sizeof(t->entries[0]));
 	for (unsigned i = 0; i < vm->nvcpu; i++) {
 		cpuid_for_vcpu(t, i, vm->nvcpu);
-		if (ioctl(vm->vcpu[i].fd, KVM_SET_CPUID2, t) < 0)
+		if (vmm_vcpu_ioctl(&vm->vcpu[i], KVM_SET_CPUID2, t) < 0)
 			return err_set(e, -errno, "vCPU %u: KVM_SET_CPUID2: %m", i);
 	}
 	return vmm_msr_list(vm, e);

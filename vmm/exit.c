@@ -18,7 +18,7 @@ static uint64_t exit_rip(struct vmm_vcpu *v)
 {
 	struct kvm_regs regs = { 0 };
 
-	(void)!ioctl(v->fd, KVM_GET_REGS, &regs);
+	(void)!vmm_vcpu_ioctl(v, KVM_GET_REGS, &regs);
 	return regs.rip;
 }
 
@@ -60,7 +60,7 @@ uint32_t vmm_doorbell(struct vmm_vcpu *v)
 	struct kvm_sregs s;
 	struct kvm_regs r;
 
-	if (ioctl(v->fd, KVM_GET_REGS, &r) < 0 || ioctl(v->fd, KVM_GET_SREGS, &s) < 0 ||
+	if (vmm_vcpu_ioctl(v, KVM_GET_REGS, &r) < 0 || vmm_vcpu_ioctl(v, KVM_GET_SREGS, &s) < 0 ||
 	    s.ss.dpl != 0)
 		return (uint32_t)-KVM_EPERM;
 	return (uint32_t)vmm_hypercall(&v->vm->pages, r.rax, r.rbx, r.rcx, r.rdx);

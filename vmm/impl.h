@@ -147,6 +147,8 @@ void vmm_memory_unmap(struct vmm_memory *m);
 
 /* vcpu.c */
 int must_check vmm_vcpu_open(struct vm *vm, unsigned id, struct err *e);
+/* As ioctl(2) on its descriptor, by way of sev/vcpu.h: -1 and errno when it fails. */
+int vmm_vcpu_ioctl(struct vmm_vcpu *v, unsigned long request, void *arg);
 int must_check vmm_vcpu_thread(struct vmm_vcpu *v, struct err *e);
 /* Make vCPUs look at vm->halt. */
 void vmm_vcpu_kick(struct vmm_vcpu *v);

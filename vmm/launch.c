@@ -32,7 +32,7 @@ static int launch_registers(struct vm *vm, const struct boot_image *img, struct 
 	};
 	struct kvm_sregs s;
 
-	if (ioctl(v->fd, KVM_GET_SREGS, &s) < 0)
+	if (vmm_vcpu_ioctl(v, KVM_GET_SREGS, &s) < 0)
 		return err_set(e, -errno, "KVM_GET_SREGS: %m");
 	s.cs = segment(BOOT_CS, true);
 	s.ds = s.es = s.fs = s.gs = s.ss = segment(BOOT_DS, false);
@@ -43,9 +43,9 @@ static int launch_registers(struct vm *vm, const struct boot_image *img, struct 
 	s.cr4 = CR4_PAE;
 	s.cr0 = CR0_PE_PG_ET_NE;
 	s.efer = EFER_LME_LMA;
-	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0)
+	if (vmm_vcpu_ioctl(v, KVM_SET_SREGS, &s) < 0)
 		return err_set(e, -errno, "KVM_SET_SREGS: %m");
-	if (ioctl(v->fd, KVM_SET_REGS, &r) < 0)
+	if (vmm_vcpu_ioctl(v, KVM_SET_REGS, &r) < 0)
 		return err_set(e, -errno, "KVM_SET_REGS: %m");
 	return 0;
 }

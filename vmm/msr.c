@@ -56,7 +56,7 @@ int vmm_msr_get(struct vmm_vcpu *v, uint32_t index, uint64_t *value)
 
 	m->nmsrs = 1;
 	m->entries[0].index = index;
-	if (ioctl(v->fd, KVM_GET_MSRS, m) != 1)
+	if (vmm_vcpu_ioctl(v, KVM_GET_MSRS, m) != 1)
 		return -ENOENT;
 	*value = m->entries[0].data;
 	return 0;
@@ -70,7 +70,7 @@ int vmm_msr_set(struct vmm_vcpu *v, uint32_t index, uint64_t value)
 	m->nmsrs = 1;
 	m->entries[0].index = index;
 	m->entries[0].data = value;
-	return ioctl(v->fd, KVM_SET_MSRS, m) == 1 ? 0 : -EINVAL;
+	return vmm_vcpu_ioctl(v, KVM_SET_MSRS, m) == 1 ? 0 : -EINVAL;
 }
 
 static bool msr_listed(const struct vm *vm, uint32_t index)

@@ -28,9 +28,10 @@ int vmm_tsc_offset(struct vmm_vcpu *v, uint64_t *offset, bool set)
 				     .attr = KVM_VCPU_TSC_OFFSET,
 				     .addr = (uintptr_t)offset };
 
-	if (ioctl(v->fd, KVM_HAS_DEVICE_ATTR, &a) < 0)
+	if (vmm_vcpu_ioctl(v, KVM_HAS_DEVICE_ATTR, &a) < 0)
 		return -ENOTSUP;
-	return ioctl(v->fd, set ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a) < 0 ? -errno : 0;
+	return vmm_vcpu_ioctl(v, set ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a) < 0 ? -errno
+											  : 0;
 }
 
 static uint64_t saved_msr(const struct vmm_vcpu_state *s, uint32_t index)
@@ -76,7 +77,7 @@ static void restore_tsc_khz(struct vmm_vcpu *v, const struct vmm_vcpu_state *s)
 	if (!khz || khz > UINT32_MAX ||
 	    ioctl(v->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) <= 0)
 		return;
-	if (ioctl(v->fd, KVM_SET_TSC_KHZ, (unsigned long)khz) < 0)
+	if (vmm_vcpu_ioctl(v, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz) < 0)
 		log_warn("vmm", "vCPU %u: TSC stays at its own frequency: %m", v->id);
 }
 
@@ -127,7 +128,7 @@ struct restore_call {
 static int restore_calls(struct vmm_vcpu *v, const struct restore_call *c, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
-		if (ioctl(v->fd, c[i].request, c[i].from) < 0)
+		if (vmm_vcpu_ioctl(v, c[i].request, (void *)(uintptr_t)c[i].from) < 0)
 			return err_set(e, -errno, "vCPU %u: %s: %m", v->id, c[i].name);
 	return 0;
 }

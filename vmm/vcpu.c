@@ -13,18 +13,46 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sev/vcpu.h"
+
+int vmm_vcpu_ioctl(struct vmm_vcpu *v, unsigned long request, void *arg)
+{
+	int r = sev_vcpu_ioctl(v->vm->mig.sev, v->id, request, arg);
+
+	if (r >= 0)
+		return r;
+	errno = -r;
+	return -1;
+}
+
+static int vcpu_run(struct vmm_vcpu *v)
+{
+	int r = sev_vcpu_run(v->vm->mig.sev, v->id);
+
+	errno = r < 0 ? -r : 0;
+	return r;
+}
+
+static void vcpu_failed(struct vmm_vcpu *v)
+{
+	if (errno == EFAULT)
+		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: no memory where the guest went", v->id);
+	else if (errno == EPROTO)
+		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: %s", v->id,
+			sev_vcpu_why(v->vm->mig.sev, v->id));
+	else
+		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: KVM_RUN: %m", v->id);
+}
+
 /* One entry into the guest. false: no other before the vCPU has parked. */
 static bool vcpu_step(struct vmm_vcpu *v)
 {
-	if (ioctl(v->fd, KVM_RUN, 0) == 0)
+	if (vcpu_run(v) == 0)
 		return vmm_exit(v);
 	/* EAGAIN: a secondary CPU that waits for its start-up interrupt. */
 	if (errno == EINTR || errno == EAGAIN)
 		return true;
-	if (errno == EFAULT)
-		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: no memory where the guest went", v->id);
-	else
-		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: KVM_RUN: %m", v->id);
+	vcpu_failed(v);
 	return false;
 }
 
@@ -33,11 +61,11 @@ static bool vcpu_step(struct vmm_vcpu *v)
 static void vcpu_complete(struct vmm_vcpu *v)
 {
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELAXED);
-	while (ioctl(v->fd, KVM_RUN, 0) == 0)
+	while (vcpu_run(v) == 0)
 		if (!vmm_exit(v))
 			return;
 	if (errno != EINTR && errno != EAGAIN)
-		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: completing an exit: %m", v->id);
+		vcpu_failed(v);
 }
 
 /* false: the VM is being taken down. */
@@ -94,7 +122,7 @@ int vmm_vcpu_open(struct vm *vm, unsigned id, struct err *e)
 	if (run == MAP_FAILED)
 		return err_set(e, -errno, "vCPU %u: map kvm_run: %m", id);
 	v->run = run;
-	return 0;
+	return sev_vcpu_add(vm->mig.sev, id, v->fd, v->run, e);
 }
 
 int vmm_vcpu_thread(struct vmm_vcpu *v, struct err *e)

@@ -158,7 +158,7 @@ static void run_wait_parked(struct vm *vm) REQUIRES(vmm_run)
 /* SEV first: KVM wants it before the first vCPU and before memory is registered. */
 int vmm_setup(struct vm *vm, struct err *e)
 {
-	int r = sev_init(vm->mig.sev, e);
+	int r = sev_init(vm->mig.sev, vm->cfg.policy, e);
 
 	if (!r)
 		r = vmm_memory_attach(vm, e);
@@ -226,7 +226,7 @@ void vmm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 static void run_forgive(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->nvcpu; i++)
-		(void)!ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+		(void)!vmm_vcpu_ioctl(&vm->vcpu[i], KVM_KVMCLOCK_CTRL, NULL);
 }
 
 /* The processor runs a guest in RUNNING or SEND_UPDATE only; in software nobody else refuses to

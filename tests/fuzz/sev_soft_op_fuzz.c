@@ -85,7 +85,7 @@ static struct sev_vm *guest_new(void)
 	must(sev_vm_new(platform, -1, -1, &vm, &e) == 0);
 	must(sev_vm_ram_add(vm, &ram[0], slots, &n, &e) == 0);
 	must(sev_vm_ram_add(vm, &ram[1], slots, &n, &e) == 0);
-	must(sev_init(vm, &e) == 0);
+	must(sev_init(vm, 0, &e) == 0);
 	memset(buffer, 0, BUFFER_LEN);
 	memcpy(buffer, certs.pdh, sizeof(certs.pdh));
 	memcpy(buffer + 0x1000, certs.plat, sizeof(certs.plat));

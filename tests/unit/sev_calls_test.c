@@ -105,7 +105,7 @@ static void every_call_names_its_command(void **state)
 	(void)state;
 	answer = -EIO;
 	fw = 2;
-	assert_int_equal(sev_init(&vm, &e[0]), -EIO);
+	assert_int_equal(sev_init(&vm, 0, &e[0]), -EIO);
 	assert_int_equal(sev_launch_start(&vm, 0, NULL, 0, NULL, 0, &e[1]), -EIO);
 	assert_int_equal(sev_launch_update(&vm, b, 16, &e[2]), -EIO);
 	assert_int_equal(sev_launch_measure(&vm, b, &e[3]), -EIO);

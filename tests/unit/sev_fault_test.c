@@ -44,7 +44,7 @@ static int launch(struct sev_platform *p, struct sev_vm **vm, uint8_t *ram, stru
 	if (r == 0)
 		r = sev_vm_prefault(*vm, gpa(0), PAGE_LEN, true, e);
 	if (r == 0)
-		r = sev_init(*vm, e);
+		r = sev_init(*vm, 0, e);
 	if (r == 0 && sev_vm_region(*vm, &region, true) < 0)
 		r = err_set(e, -EIO, "region");
 	if (r == 0)

@@ -99,7 +99,7 @@ static inline struct fixture_guest fixture_guest_new(struct sev_platform *p)
 		fail_msg("%s", e.msg);
 	g.low = fixture_ram(g.vm, 0, FIXTURE_LOW, 0);
 	g.high = fixture_ram(g.vm, FIXTURE_HIGH_AT, FIXTURE_HIGH, SEV_SLOTS_PER_RAM);
-	if (sev_init(g.vm, &e) < 0)
+	if (sev_init(g.vm, 0, &e) < 0)
 		fail_msg("%s", e.msg);
 	return g;
 }

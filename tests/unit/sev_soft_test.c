@@ -390,7 +390,7 @@ static void guests_run_out_and_come_back(void **state)
 	(void)state;
 	for (; n < 512; n++) {
 		assert_int_equal(sev_vm_new(here, -1, -1, &vm[n], &e), 0);
-		if (sev_init(vm[n], &e) < 0)
+		if (sev_init(vm[n], 0, &e) < 0)
 			break;
 	}
 	assert_in_range(n, 1, 511);
@@ -399,7 +399,7 @@ static void guests_run_out_and_come_back(void **state)
 		"INIT: Device or resource busy: no free SEV guest slot (ASID), or the platform "
 		"is in use");
 	sev_vm_free(vm[0]);
-	assert_int_equal(sev_init(vm[n], &e), 0);
+	assert_int_equal(sev_init(vm[n], 0, &e), 0);
 	for (size_t i = 1; i <= n; i++)
 		sev_vm_free(vm[i]);
 }
