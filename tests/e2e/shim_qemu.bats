@@ -5,6 +5,7 @@
 
 load lib
 load shim
+load measure
 
 : "${OVMF:=/usr/share/OVMF/OVMF_CODE.fd}"
 
@@ -38,11 +39,6 @@ fails() {
 # What `sevmig shim` says is what to give to QEMU, whether or not this host's CPUID can fault.
 cbit_told() {
 	cbit=$(shim --state "$keys/plat" "${shim_opts[@]}" --check --json -- true 2>/dev/null | jq .cbit)
-}
-
-# Bytes of hexadecimal digits.
-unhex() {
-	printf '%b' "$(sed 's/../\\x&/g')"
 }
 
 # session POLICY: the owner's keys and blobs, vm_* in $dir.
@@ -149,21 +145,43 @@ secret_arrives() {
 	qemu_end
 }
 
-@test "QEMU's SEV measurement is recomputed with the openssl command line alone" {
+# recomputed POLICY-NUMBER DIGEST: QEMU's measurement, by nothing but openssl.
+recomputed() {
 	local version
+	read -ra version < <(jq -r '"\(."api-major") \(."api-minor") \(."build-id")"' "$dir/sev")
+	base64 -d <<<"$measurement" >"$dir/measured"
+	measurement_is "$dir/measured" "$dir/vm_tik.bin" "${version[@]}" "$1" "$2"
+}
+
+@test "QEMU's SEV measurement is recomputed with the openssl command line alone" {
 	session nodbg
 	qemu_start 1
 	all_queries 1
-	read -ra version < <(jq -r '"\(."api-major") \(."api-minor") \(."build-id")"' "$dir/sev")
-	base64 -d <<<"$measurement" >"$dir/measured"
-	# SEV API, LAUNCH_MEASURE: 4, version, policy, digest, nonce, under the session's TIK.
-	{
-		printf '04%02x%02x%02x01000000' "${version[@]}" | unhex
-		sha256sum "$OVMF" | cut -d' ' -f1 | unhex
-		tail -c 16 "$dir/measured"
-	} | openssl dgst -sha256 -mac HMAC -binary \
-		-macopt "hexkey:$(od -An -tx1 -v "$dir/vm_tik.bin" | tr -d ' \n')" |
-		cmp - <(head -c 32 "$dir/measured")
+	recomputed 1 "$(sha256sum "$OVMF" | cut -d' ' -f1)"
+	qemu_end
+}
+
+@test "QEMU's SEV-ES measurement of 1, 2 and 16 vCPUs is recomputed with openssl alone" {
+	local n
+	session nodbg,es
+	for n in 1 2 16; do
+		qemu_start 5 -smp "$n"
+		all_queries 5
+		recomputed 5 "$(es_digest "$OVMF" "$n" 0x800f12)"
+		fails recomputed 5 "$(es_digest "$OVMF" $((n + 1)) 0x800f12)"
+		verified --policy nodbg,es --vcpus "$n" --cpu-type EPYC
+		qemu_end
+	done
+}
+
+@test "so is that of a guest with the larger OVMF image" {
+	[ -f "${OVMF%.fd}_4M.fd" ] || skip "there is no ${OVMF%.fd}_4M.fd"
+	OVMF=${OVMF%.fd}_4M.fd
+	session nodbg,es
+	qemu_start 5 -smp 2
+	all_queries 5
+	recomputed 5 "$(es_digest "$OVMF" 2 0x800f12)"
+	verified --policy nodbg,es --vcpus 2 --cpu-type EPYC
 	qemu_end
 }
 
