@@ -8,7 +8,7 @@
  * enters the kernel everywhere: `syscall` and `int` do not). Kernel and workload share one address
  * space, every page accessible to both; nothing here is a security boundary.
  *
- *	CPL0	entry.S traps.S trampoline.S main.c traps.c mm.c timer.c uart.c smp.c
+ *	CPL0	entry.S traps.S trampoline.S main.c traps.c mm.c timer.c uart.c smp.c vc.c ghcb.c
  *	CPL3	workload.c areas.c pages.c console.c options.c
  *	both	string.c
  */
@@ -64,6 +64,8 @@ struct guest_info {
 	uint64_t tsc_khz;
 	uint32_t kvm_features;
 	unsigned cpus;
+	unsigned jumped; /* processors that came by the AP jump table */
+	unsigned ghcb;   /* version of the GHCB protocol, 0: not SEV-ES */
 	const char *cmdline;
 	volatile uint64_t timer;   /* timer interrupts so far */
 	volatile uint32_t rx_head; /* where CPL0 puts the next received byte */
@@ -85,7 +87,9 @@ struct trap_frame {
 
 void guest_main(const uint8_t *boot_params);
 void trap_handle(struct trap_frame *f);
+/* The first processor's tables, and those of all. */
 void traps_init(void);
+void pic_init(void);
 /* On each processor: its tables, and its stack for traps. */
 void traps_load(unsigned cpu);
 uint64_t trap_stack_top(unsigned cpu);
@@ -107,7 +111,7 @@ int64_t mm_convert(uint64_t gpa, uint64_t len, bool shared);
 /* Tell the monitor; 0 or its error. */
 int64_t mm_declare(uint64_t gpa, uint64_t len, bool shared);
 
-/* Frequency of the time stamp counter by the interval timer's; before traps_init(). */
+/* Frequency of the time stamp counter by the interval timer's; before timer_init(). */
 uint64_t timer_tsc_khz(void);
 void timer_init(void);
 

@@ -2,6 +2,7 @@
 #include "abi/testguest.h"
 #include "guest/guest.h"
 #include "guest/smp.h"
+#include "guest/vc.h"
 
 /* struct boot_params, Linux Documentation/arch/x86/zero-page.rst */
 #define BP_E820_COUNT 0x1e8
@@ -120,18 +121,24 @@ void guest_main(const uint8_t *boot_params)
 {
 	int64_t ret;
 
+	traps_init();
+	vc_init();
 	guest_info.cmdline = (const char *)load(boot_params + BP_CMDLINE, 4);
 	guest_info.ram_end = ram_end(boot_params);
 	cpu_read(&guest_info);
 	mm_init();
+	if (vc_on())
+		vc_page_use(0);
 	if (!guest_info.tsc_khz)
 		guest_info.tsc_khz = timer_tsc_khz();
-	traps_init();
+	pic_init();
 	timer_init();
 	uart_init();
 	ret = ram_declare(boot_params);
+	if (!ret && vc_on())
+		ret = mm_declare(vc_pages(), GUEST_CPUS_MAX * TESTGUEST_PAGE, true);
 	if (ret)
-		say("testguest: declaring RAM private failed: %x", ret);
+		say("testguest: declaring RAM failed: %x", ret);
 	smp_init();
 	guest_user_enter(workload_main, user_stack_top(0), 0);
 }

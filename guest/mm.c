@@ -2,6 +2,7 @@
 #include "abi/doorbell.h"
 #include "abi/testguest.h"
 #include "guest/guest.h"
+#include "guest/vc.h"
 
 #define PTE_TABLE 0x67ull /* present, writable, user, accessed, dirty */
 #define PTE_2M 0xe7ull
@@ -15,6 +16,7 @@ static uint64_t pml4[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pdpt[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pd[4][ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pool_pt[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t image_pt[ENTRIES] __attribute__((aligned(4096)));
 
 uint64_t mm_root(void)
 {
@@ -31,7 +33,26 @@ static uint64_t *pd_entry(uint64_t at)
 	return &pd[at >> 30 & 3][at >> 21 & (ENTRIES - 1)];
 }
 
-/* Identity map of RAM, all of it private, the pool by 4 KiB pages. */
+static void split(uint64_t *pt, uint64_t at)
+{
+	uint64_t c = guest_info.cbit;
+
+	for (unsigned i = 0; i < ENTRIES; i++)
+		pt[i] = (at + i * TESTGUEST_PAGE) | PTE_4K | c;
+	*pd_entry(at) = (uintptr_t)pt | PTE_TABLE | c;
+}
+
+/* The GHCB pages lie in the image, which then is mapped by 4 KiB pages. */
+static void share_ghcbs(void)
+{
+	uint64_t *entry = &image_pt[vc_pages() >> 12 & (ENTRIES - 1)];
+
+	split(image_pt, TESTGUEST_IMAGE);
+	for (unsigned i = 0; i < GUEST_CPUS_MAX; i++)
+		entry[i] &= ~guest_info.cbit;
+}
+
+/* Identity map of RAM, all of it private but GHCBs, the pool by 4 KiB pages. */
 void mm_init(void)
 {
 	uint64_t c = guest_info.cbit;
@@ -41,9 +62,9 @@ void mm_init(void)
 		pdpt[i] = (uintptr_t)pd[i] | PTE_TABLE | c;
 	for (uint64_t at = 0; at < guest_info.ram_end; at += LEN_2M)
 		*pd_entry(at) = at | PTE_2M | c;
-	for (unsigned i = 0; i < ENTRIES; i++)
-		pool_pt[i] = (TESTGUEST_POOL + i * TESTGUEST_PAGE) | PTE_4K | c;
-	*pd_entry(TESTGUEST_POOL) = (uintptr_t)pool_pt | PTE_TABLE | c;
+	split(pool_pt, TESTGUEST_POOL);
+	if (vc_on())
+		share_ghcbs();
 	__asm__ volatile("mov %0, %%cr3" ::"r"(mm_root()) : "memory");
 }
 

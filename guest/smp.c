@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest/smp.h"
 
+#include "abi/ghcb.h"
 #include "guest/guest.h"
+#include "guest/vc.h"
 
 #define MSR_APIC_BASE 0x1bu
 #define APIC_X2APIC 0xc00ull /* enabled, and reached by MSRs */
@@ -17,8 +19,9 @@
 #define ICR_ALL_BUT_SELF 0xc0000u
 #define START_WAIT_MS 5000u
 
-extern uint8_t smp_trampoline[], smp_trampoline_end[];
+extern uint8_t smp_trampoline[], smp_trampoline_jumped[], smp_trampoline_end[];
 extern uint64_t smp_trampoline_cr3, smp_trampoline_stack, smp_trampoline_cpu;
+extern uint64_t smp_trampoline_by_table;
 
 static volatile unsigned arrived; /* the processor that has come last */
 static void (*entry)(uint64_t cpu);
@@ -40,6 +43,19 @@ static bool apic_init(void)
 	       !guest_wrmsr(X2APIC_SPURIOUS, SPURIOUS_ENABLE | GUEST_VECTOR_SPURIOUS);
 }
 
+/* An SEV-ES processor ignores where SIPI sends it. Firmware may have a place for the table. */
+static void jump_table_fill(void)
+{
+	struct ghcb_ap_jump_table *t = (struct ghcb_ap_jump_table *)vc_jump_table();
+
+	if (!t) {
+		t = (struct ghcb_ap_jump_table *)SMP_JUMP_TABLE;
+		vc_jump_table_set(SMP_JUMP_TABLE);
+	}
+	t->ip = (uint16_t)(smp_trampoline_jumped - smp_trampoline);
+	t->cs = SMP_TRAMPOLINE >> 4;
+}
+
 void smp_init(void)
 {
 	if (guest_info.cpus == 1)
@@ -52,6 +68,8 @@ void smp_init(void)
 	memcpy((void *)SMP_TRAMPOLINE, smp_trampoline,
 	       (size_t)(smp_trampoline_end - smp_trampoline));
 	mm_top_copy((uint64_t *)SMP_PML4);
+	if (vc_on())
+		jump_table_fill();
 }
 
 void smp_kick(void)
@@ -78,6 +96,7 @@ int smp_start(unsigned cpu, void (*fn)(uint64_t cpu))
 	*copy_of(&smp_trampoline_cr3) = mm_root();
 	*copy_of(&smp_trampoline_stack) = trap_stack_top(cpu);
 	*copy_of(&smp_trampoline_cpu) = cpu;
+	*copy_of(&smp_trampoline_by_table) = 0;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_INIT) ||
 	    guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_STARTUP | SMP_TRAMPOLINE >> 12))
@@ -87,12 +106,15 @@ int smp_start(unsigned cpu, void (*fn)(uint64_t cpu))
 			return -1;
 		__asm__ volatile("pause");
 	}
+	guest_info.jumped += *copy_of(&smp_trampoline_by_table) != 0;
 	return 0;
 }
 
 void smp_enter(uint64_t cpu)
 {
 	traps_load((unsigned)cpu);
+	if (vc_on())
+		vc_page_use((unsigned)cpu);
 	if (!apic_init())
 		guest_halt();
 	arrived = (unsigned)cpu;

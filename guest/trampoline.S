@@ -9,11 +9,13 @@
 #define MSR_EFER 0xc0000080
 #define EFER_LME 0x100
 
-/* Copied to SMP_TRAMPOLINE and entered there in real mode, CS:IP = SMP_TRAMPOLINE >> 4 : 0. What
- * differs between processors stands in the words at its end. */
+/* Copied to SMP_TRAMPOLINE and entered there in real mode, CS:IP = SMP_TRAMPOLINE >> 4 : 0, or with
+ * IP = that of smp_trampoline_jumped. What differs between processors stands in the words at its
+ * end. */
 	.text
 	.balign	16
 	.globl	smp_trampoline, smp_trampoline_end
+	.globl	smp_trampoline_jumped, smp_trampoline_by_table
 	.globl	smp_trampoline_cr3, smp_trampoline_stack, smp_trampoline_cpu
 	.code16
 smp_trampoline:
@@ -33,6 +35,10 @@ smp_trampoline:
 	movl	$CR0_PE_PG_ET_NE, %eax
 	movl	%eax, %cr0
 	ljmpl	$SMP_CS64, $AT(trampoline_64)
+
+smp_trampoline_jumped:
+	movw	$1, %cs:OFFSET(smp_trampoline_by_table)
+	jmp	smp_trampoline
 
 	.code64
 trampoline_64:
@@ -64,6 +70,8 @@ smp_trampoline_cr3:
 smp_trampoline_stack:
 	.quad	0
 smp_trampoline_cpu:
+	.quad	0
+smp_trampoline_by_table:
 	.quad	0
 smp_trampoline_end:
 

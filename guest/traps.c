@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "abi/ghcb.h"
 #include "guest/guest.h"
 #include "guest/smp.h"
+#include "guest/vc.h"
 
 #define VECTOR_UD 6
 #define VECTOR_GP 13
@@ -102,7 +104,7 @@ void traps_load(unsigned cpu)
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }
 
-static void pic_init(void)
+void pic_init(void)
 {
 	static const uint8_t words[2][4] = { { 0x11, VECTOR_IRQ, 4, 1 },
 					     { 0x11, VECTOR_IRQ + 8, 2, 1 } };
@@ -121,7 +123,6 @@ void traps_init(void)
 {
 	idt_init();
 	traps_load(0);
-	pic_init();
 }
 
 static int64_t trap_call(const struct trap_frame *f)
@@ -178,18 +179,12 @@ static void trap_interrupt(unsigned line)
 	outb(PIC1, PIC_EOI);
 }
 
-void trap_handle(struct trap_frame *f)
+/* An exception, of the processor or by the hypervisor's answer to #VC. */
+static void trap_fault(struct trap_frame *f)
 {
-	if (f->vector == GUEST_VECTOR_KICK) {
-		smp_kicked();
-	} else if (f->vector == GUEST_VECTOR_SPURIOUS) {
-		return;
-	} else if (f->vector >= VECTOR_IRQ) {
-		trap_interrupt((unsigned)f->vector - VECTOR_IRQ);
-	} else if (f->vector == VECTOR_UD && f->rip == (uintptr_t)guest_vmmcall) {
-		f->rip = (uintptr_t)guest_doorbell;
-	} else if (f->vector == VECTOR_GP && (f->rip == (uintptr_t)guest_wrmsr_insn ||
-					      f->rip == (uintptr_t)guest_rdmsr_insn)) {
+	bool msr = f->rip == (uintptr_t)guest_wrmsr_insn || f->rip == (uintptr_t)guest_rdmsr_insn;
+
+	if (f->vector == VECTOR_GP && msr) {
 		f->rip = (uintptr_t)guest_msr_fault;
 	} else if (f->vector == VECTOR_UD && *(const uint16_t *)f->rip == OPCODE_UD2) {
 		f->rax = (uint64_t)trap_call(f);
@@ -197,4 +192,27 @@ void trap_handle(struct trap_frame *f)
 	} else {
 		trap_die(f);
 	}
+}
+
+/* Where the instruction raises #UD, it could not even raise #VC. */
+static void trap_vmmcall(struct trap_frame *f)
+{
+	if (!vc_on())
+		f->rip = (uintptr_t)guest_doorbell;
+	else if (!vc_handle(f, GHCB_EXIT_VMMCALL))
+		trap_die(f);
+}
+
+void trap_handle(struct trap_frame *f)
+{
+	if (f->vector == GUEST_VECTOR_KICK)
+		smp_kicked();
+	else if (f->vector == GUEST_VECTOR_SPURIOUS)
+		return;
+	else if (f->vector >= VECTOR_IRQ)
+		trap_interrupt((unsigned)f->vector - VECTOR_IRQ);
+	else if (f->vector == VECTOR_UD && f->rip == (uintptr_t)guest_vmmcall)
+		trap_vmmcall(f);
+	else if (f->vector != GHCB_VC_VECTOR || !vc_handle(f, f->error))
+		trap_fault(f);
 }

@@ -235,6 +235,9 @@ static void others_start(void)
 		if (guest_call(GUEST_CALL_START, cpu, (uintptr_t)other_main))
 			die("a processor did not start");
 	}
+	if (guest_info.cpus > 1)
+		say("testguest: %u processors, %u by the AP jump table", (uint64_t)guest_info.cpus,
+		    (uint64_t)guest_info.jumped);
 }
 
 static void others_wait(void)
@@ -261,8 +264,8 @@ void workload_main(uint64_t cpu)
 	pages_init(&opt);
 	say("testguest: C-bit mask %x, %u KiB of RAM, TSC %u kHz", guest_info.cbit,
 	    guest_info.ram_end >> 10, guest_info.tsc_khz);
-	if (guest_info.cpus > 1)
-		say("testguest: %u processors", (uint64_t)guest_info.cpus);
+	if (guest_info.ghcb)
+		say("testguest: SEV-ES, GHCB protocol %u", (uint64_t)guest_info.ghcb);
 	if (!opt.idle) {
 		areas_place(&opt);
 		areas_share();
