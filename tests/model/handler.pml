@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The handler path between hosts nobody trusts. The host carries every message, keeps copies of
- * all, delivers any of them to anyone, in any order, any number of times, and tells the handlers
- * what to do in any order. Two pages, one source, two targets launched alike (both measured, both
- * given the owner's key), two sessions.
+ * The handler path (doc/HANDLER.md) between hosts nobody trusts. They carry every message, keep
+ * copies of all, deliver any to any handler in any order any number of times, and give commands in
+ * any order. Two pages, one source, two targets launched alike (both measured, both with the
+ * owner's key), two sessions.
  *
- * Shown: a target runs only with the newest contents that the source exported in that very session,
- * whatever the host does; never two guests run, on source and target or on two targets; no key and
- * nonce ever seal two different things.
+ * Shown: a target is released only with the newest contents that the source exported in that very
+ * session; never while the source is not given up, never two; the source is given up only for a
+ * target that has everything; no key and nonce ever seal two different things.
  *
- * What a handler can check is what it has sealed or opened itself: session, page, epoch, manifest.
- * Each BREAK_ macro leaves one check out; the walk must find what that costs (tests/model/run).
+ * What a handler can check is what it sealed or opened itself. Each BREAK_ macro leaves one check
+ * out, and the walk must find what that costs (tests/model/run).
  */
 
 #define PAGES 2
-#define TARGETS 2
-#define SESSIONS 2      /* the source's INITs; 0: none */
+#define SESSIONS 2      /* the source's INITs; session 0: none */
 #define EPOCHS 2
 
 #define AT(s, p, e) (((s) * PAGES + (p)) * (EPOCHS + 1) + (e))
@@ -24,22 +23,25 @@
 #define HELD(t, p) held[(t) * PAGES + (p)]
 #define CONTENT(t, p) content[(t) * PAGES + (p)]
 
-/* The source: its guest writes one page once, and leaves the other as it is. */
-byte page[PAGES] = 1;
-bool source_runs = true, sealed = false;
-byte session = 0, sessions = 0;
-byte peer[SESSIONS + 1];        /* whose nonce the session's key was made with: target + 1 */
+mtype = { IDLE, SENDING, FROZEN, SEALED, TAKING, VERIFIED, RELEASED };
 
-/* What the host has got: sealed pages by session, page, epoch (0: none), and manifests. */
-byte message[18];               /* (SESSIONS + 1) * PAGES * (EPOCHS + 1) */
-byte newest[6];                 /* (SESSIONS + 1) * PAGES: epochs exported so far */
-bool manifest[SESSIONS + 1];
+/* The source. Its guest writes one page once, and leaves the other as it is. */
+byte page[PAGES] = 1;
+mtype source_state = IDLE;
+byte session = 0, sessions = 0;
+byte peer[3];           /* by session: whose nonce its key was made with, target + 1 */
+
+/* What the hosts have got: by session, page and epoch the contents (0: none), and the records. */
+byte message[18];       /* (SESSIONS + 1) * PAGES * (EPOCHS + 1) */
+byte newest[6];         /* (SESSIONS + 1) * PAGES: how often a page was exported */
+bool manifest[3], receipt[3], release[3];
 
 /* The targets. */
-byte joined[TARGETS];           /* the source's nonce it was told; 0: none yet */
-byte held[4];                   /* TARGETS * PAGES: epoch of what it holds */
-byte content[4];
-bool runs[TARGETS];
+mtype target_state[2] = IDLE;
+byte joined[2];         /* the source's nonce it was told, that is the session */
+byte held[4], content[4];
+
+#define GUEST_STAYS (source_state != SEALED)
 
 /* Does what was sealed in session s open in target t? Its key is made from both nonces. */
 #ifdef BREAK_KEY_WITHOUT_NONCES
@@ -54,10 +56,28 @@ bool runs[TARGETS];
 #define COMPLETE(s, t) (HELD(t, 0) == NEWEST(s, 0) && HELD(t, 1) == NEWEST(s, 1))
 #endif
 
-#ifdef BREAK_SEAL_TWICE
-#define SEALED false
+#ifdef BREAK_EXPORT_WHEN_FROZEN
+#define MAY_EXPORT (source_state == SENDING || source_state == FROZEN)
 #else
-#define SEALED sealed
+#define MAY_EXPORT (source_state == SENDING)
+#endif
+
+#ifdef BREAK_SEAL_WITHOUT_RECEIPT
+#define MAY_SEAL (source_state == FROZEN)
+#else
+#define MAY_SEAL (source_state == FROZEN && receipt[session])
+#endif
+
+#ifdef BREAK_RESET_AFTER_SEAL
+#define MAY_RESET true
+#else
+#define MAY_RESET (source_state != SEALED)
+#endif
+
+#ifdef BREAK_RELEASE_WHEN_VERIFIED
+#define MAY_RELEASE(s, t) (target_state[t] == VERIFIED)
+#else
+#define MAY_RELEASE(s, t) (target_state[t] == VERIFIED && release[s] && OPENS(s, t))
 #endif
 
 inline export(p) {
@@ -73,55 +93,53 @@ inline export(p) {
 active proctype guest() {
 end:
 	do
-	:: atomic { source_runs && page[0] < 2 -> page[0]++ }
+	:: atomic { GUEST_STAYS && page[0] < 2 -> page[0]++ }
 	od
 }
 
-/* What a host may ask of the source's handler. */
 active proctype source() {
 	byte t, p;
 
 end:
 	do
-	:: atomic { !SEALED && sessions < SESSIONS ->
+	/* INIT and START: a nonce of its own, fresh each time, and that of a target. */
+	:: atomic { source_state == IDLE && sessions < SESSIONS ->
 		select(t : 0 .. 1);
 #ifdef BREAK_NONCE_AFTER_RESET
 		if
 		:: sessions == 0 -> sessions++
-		:: else -> NEWEST(session, 0) = 0; NEWEST(session, 1) = 0
+		:: else -> NEWEST(1, 0) = 0; NEWEST(1, 1) = 0
 		fi;
 #else
 		sessions++;
 #endif
-		session = sessions;
-		peer[session] = t + 1; t = 0 }
-	:: atomic { session > 0 && !SEALED ->
+		session = sessions; peer[session] = t + 1; source_state = SENDING; t = 0 }
+	:: atomic { MAY_EXPORT ->
 		select(p : 0 .. 1);
 		if
 		:: NEWEST(session, p) < EPOCHS -> export(p)
 		:: else -> skip
-		fi; p = 0 }
-	/* The host stops the vCPUs before it asks for this, or not: after it they never run. */
-	:: atomic { session > 0 && !SEALED && NEWEST(session, 0) > 0 && NEWEST(session, 1) > 0 ->
-		manifest[session] = true; sealed = true;
-#ifdef BREAK_SEAL_AND_GO_ON
-		skip
-#else
-		source_runs = false
-#endif
-		}
-	:: atomic { session > 0 && !sealed -> session = 0 }     /* ABORT, RESET, a crash */
+		fi;
+		p = 0 }
+	:: atomic { source_state == SENDING && NEWEST(session, 0) > 0 && NEWEST(session, 1) > 0 ->
+		manifest[session] = true; source_state = FROZEN }
+	:: atomic { MAY_SEAL ->
+		assert((target_state[0] == VERIFIED && OPENS(session, 0)) ||
+			(target_state[1] == VERIFIED && OPENS(session, 1)));
+		release[session] = true; source_state = SEALED }
+	/* ABORT, RESET, a crash. */
+	:: atomic { MAY_RESET && source_state != IDLE -> session = 0; source_state = IDLE }
 	od
 }
 
-/* And of a target's. */
 proctype target(byte t) {
 	byte s, p, e;
 
 end:
 	do
-	:: atomic { !runs[t] && joined[t] == 0 -> select(s : 1 .. 2); joined[t] = s; s = 0 }
-	:: atomic { !runs[t] && joined[t] > 0 ->
+	:: atomic { target_state[t] == IDLE ->
+		select(s : 1 .. 2); joined[t] = s; target_state[t] = TAKING; s = 0 }
+	:: atomic { target_state[t] == TAKING ->
 		select(s : 1 .. 2); select(p : 0 .. 1); select(e : 1 .. 2);
 		if
 		:: message[AT(s, p, e)] > 0 && OPENS(s, t) ->
@@ -135,13 +153,21 @@ end:
 		:: else -> skip
 		fi;
 		s = 0; p = 0; e = 0 }
-	:: atomic { !runs[t] && joined[t] > 0 ->
+	:: atomic { target_state[t] == TAKING ->
 		select(s : 1 .. 2);
 		if
 		:: manifest[s] && OPENS(s, t) && COMPLETE(s, t) ->
-			runs[t] = true;
-			assert(!source_runs);
-			assert(!runs[1 - t]);
+			receipt[s] = true; target_state[t] = VERIFIED
+		:: else -> skip
+		fi;
+		s = 0 }
+	:: atomic { target_state[t] == VERIFIED ->
+		select(s : 1 .. 2);
+		if
+		:: MAY_RELEASE(s, t) ->
+			target_state[t] = RELEASED;
+			assert(!GUEST_STAYS);
+			assert(target_state[1 - t] != RELEASED);
 			assert(CONTENT(t, 0) == message[AT(s, 0, NEWEST(s, 0))]);
 			assert(CONTENT(t, 1) == message[AT(s, 1, NEWEST(s, 1))])
 		:: else -> skip
