@@ -75,6 +75,7 @@ int must_check cli_platform_id(struct sev_platform *p, char *out, struct err *e)
 int cli_adopt_main(int argc, char **argv);
 int cli_cancel_main(int argc, char **argv);
 int cli_demo_main(int argc, char **argv);
+int cli_device_main(int argc, char **argv);
 int cli_doctor_main(int argc, char **argv);
 int cli_list_main(int argc, char **argv);
 int cli_migrate_main(int argc, char **argv);

@@ -34,6 +34,7 @@ static const struct cli_cmd {
 	{ "status", cli_status_main, "show a guest's state and its migration" },
 	{ "qmp", cli_qmp_main, "send one request to a guest's control socket" },
 	{ "shim", cli_shim_main, "run an unmodified program on a software SEV platform" },
+	{ "device", cli_device_main, "be the driver of a /dev/sev that every program sees" },
 	{ "stop", cli_stop_main, "end a guest's process" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -163,18 +163,19 @@ static int do_pdh_export(struct soft_platform *p, const struct call *call, uint3
 	return r < 0 ? r : soft_user_put(&p->user, in.cert_chain_address, chain, cr.len);
 }
 
-static int blob_in(struct soft_platform *p, uint64_t uaddr, uint32_t len, struct psp_bytes *out)
+/* A copy: the client may go on writing there. The caller frees *out. */
+static int blob_in(struct soft_platform *p, uint64_t uaddr, uint32_t len, uint8_t **out)
 {
 	if (!uaddr || !len || len > SOFT_BLOB_MAX)
 		return -EINVAL;
-	*out = (struct psp_bytes){ soft_user_read(&p->user, uaddr, len), len };
-	return out->p ? 0 : -EFAULT;
+	*out = malloc(len);
+	return *out ? soft_user_get(&p->user, *out, uaddr, len) : -ENOMEM;
 }
 
 static int do_cert_import(struct soft_platform *p, const struct call *call, uint32_t *fw)
 {
 	struct sev_user_data_pek_cert_import in;
-	struct psp_bytes pek, oca;
+	auto_mem uint8_t *pek = NULL, *oca = NULL;
 	enum psp_status s = if_alone(p);
 	int r = call->writable ? 0 : -EPERM;
 
@@ -186,7 +187,12 @@ static int do_cert_import(struct soft_platform *p, const struct call *call, uint
 		r = blob_in(p, in.oca_cert_address, in.oca_cert_len, &oca);
 	if (r < 0)
 		return r;
-	return IN_INIT(p, fw, s == PSP_SUCCESS ? psp_pek_cert_import(p->psp, pek, oca) : s);
+	return IN_INIT(p, fw,
+		       s == PSP_SUCCESS
+			       ? psp_pek_cert_import(p->psp,
+						     (struct psp_bytes){ pek, in.pek_cert_len },
+						     (struct psp_bytes){ oca, in.oca_cert_len })
+			       : s);
 }
 
 #define KERNEL_ALLOC_MAX (4u << 20) /* what kzalloc() gives at most */
@@ -286,10 +292,10 @@ static int issue_run(struct soft_platform *p, void *arg, uint32_t *fw)
 	return i->run(p, &i->call, fw);
 }
 
-bool soft_platform_issue(struct soft_platform *p, struct sev_issue_cmd *cmd, bool writable,
-			 int *ret)
+bool soft_platform_issue(struct soft_platform *p, struct sev_issue_cmd *cmd,
+			 const struct soft_caller *by, int *ret)
 {
-	struct issue i = { .call = { cmd->data, writable } };
+	struct issue i = { .call = { cmd->data, by->writable } };
 	uint32_t fw = cmd->error;
 
 	*ret = -EINVAL;
@@ -297,6 +303,8 @@ bool soft_platform_issue(struct soft_platform *p, struct sev_issue_cmd *cmd, boo
 		return false;
 	i.run = commands[cmd->cmd];
 	soft_platform_enter(p);
+	p->user.forget |= by->client;
+	p->user.other = by->other;
 	*ret = soft_platform_with(p, issue_run, &i, &fw);
 	soft_platform_leave(p);
 	cmd->error = fw;
@@ -305,9 +313,10 @@ bool soft_platform_issue(struct soft_platform *p, struct sev_issue_cmd *cmd, boo
 
 static int soft_issue(struct sev_platform *base, struct sev_issue_cmd *cmd)
 {
+	const struct soft_caller own = { .writable = true };
 	int r;
 
-	soft_platform_issue((struct soft_platform *)base, cmd, true, &r);
+	soft_platform_issue((struct soft_platform *)base, cmd, &own, &r);
 	return r;
 }
 

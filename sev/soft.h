@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include "abi/psp.h"
 #include "base/buf.h"
@@ -35,9 +36,10 @@ struct soft_user {
 	} span[SOFT_USER_SPANS]; /* page-aligned memory that was seen to be there */
 	unsigned next;           /* the one to be replaced */
 	bool forget;             /* of a client that may unmap at any time: ask every time */
+	pid_t other;             /* a thread of the process whose memory it is; 0: this one's */
 };
 
-/* The memory itself, or NULL where copy_from_user() and copy_to_user() would fail. */
+/* This process's memory itself, or NULL where copy_from_user() and copy_to_user() would fail. */
 const uint8_t *soft_user_read(struct soft_user *u, uint64_t uaddr, size_t len);
 uint8_t *soft_user_write(struct soft_user *u, uint64_t uaddr, size_t len);
 /* 0 or -EFAULT. */
@@ -100,9 +102,14 @@ void soft_platform_leave(struct soft_platform *p);
  * lock is held. 0 or -errno, status into *fw. */
 typedef int soft_with_state(struct soft_platform *p, void *arg, uint32_t *fw);
 int soft_platform_with(struct soft_platform *p, soft_with_state *run, void *arg, uint32_t *fw);
+struct soft_caller {
+	pid_t other;   /* as in struct soft_user */
+	bool writable; /* /dev/sev was opened for writing */
+	bool client;   /* may unmap at any time */
+};
 /* One /dev/sev command; true: it was one, and *cmd is to be copied back whatever *ret says. */
-bool soft_platform_issue(struct soft_platform *p, struct sev_issue_cmd *cmd, bool writable,
-			 int *ret);
+bool soft_platform_issue(struct soft_platform *p, struct sev_issue_cmd *cmd,
+			 const struct soft_caller *by, int *ret);
 
 static inline int soft_fw(enum psp_status s, uint32_t *fw)
 {

@@ -9,11 +9,11 @@
 
 #include "sev/soft_vm.h"
 
-int sev_soft_dev_ioctl(struct sev_platform *base, unsigned long request, uint64_t arg,
-		       bool writable)
+static int dev_ioctl(struct sev_platform *base, const struct soft_caller *by, unsigned long request,
+		     uint64_t arg)
 {
 	struct soft_platform *p = (struct soft_platform *)base;
-	struct soft_user once = { .forget = true };
+	struct soft_user once = { .forget = true, .other = by->other };
 	struct sev_issue_cmd cmd;
 	int r;
 
@@ -21,10 +21,24 @@ int sev_soft_dev_ioctl(struct sev_platform *base, unsigned long request, uint64_
 		return -EINVAL;
 	if (soft_user_get(&once, &cmd, arg, sizeof(cmd)) < 0)
 		return -EFAULT;
-	p->user.forget = true; /* from now on: whoever uses this call is a client */
-	if (!soft_platform_issue(p, &cmd, writable, &r))
+	if (!soft_platform_issue(p, &cmd, by, &r))
 		return r;
 	return soft_user_put(&once, arg, &cmd, sizeof(cmd)) < 0 ? -EFAULT : r;
+}
+
+int sev_soft_dev_ioctl(struct sev_platform *p, unsigned long request, uint64_t arg, bool writable)
+{
+	const struct soft_caller by = { .writable = writable, .client = true };
+
+	return dev_ioctl(p, &by, request, arg);
+}
+
+int sev_soft_dev_ioctl_of(struct sev_platform *p, pid_t tid, unsigned long request, uint64_t arg,
+			  bool writable)
+{
+	const struct soft_caller by = { .other = tid, .writable = writable, .client = true };
+
+	return tid > 0 ? dev_ioctl(p, &by, request, arg) : -ESRCH;
 }
 
 int sev_soft_client_vm(struct sev_platform *p, const struct sev_soft_client *client,

@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sev/sev.h"
 #include "sev/vmsa.h"
@@ -49,6 +50,11 @@ _Static_assert(sizeof(struct sev_kvm_init2) == 48, "see doc/SEV-INTERFACE.md");
 /* One ioctl on an open /dev/sev of sev_soft_open()'s platform. writable: it was opened with
  * O_WRONLY or O_RDWR. */
 int sev_soft_dev_ioctl(struct sev_platform *p, unsigned long request, uint64_t arg, bool writable);
+/* The same for a client in another process: addresses are in the memory of its thread tid, which
+ * waits for the answer. -ESRCH: not a thread. Needs the right to trace it: memory that may not be
+ * touched is -EFAULT. */
+int sev_soft_dev_ioctl_of(struct sev_platform *p, pid_t tid, unsigned long request, uint64_t arg,
+			  bool writable);
 
 /* --- KVM VMs --------------------------------------------------------------------------------- */
 

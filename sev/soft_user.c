@@ -166,10 +166,19 @@ uint8_t *soft_user_write(struct soft_user *u, uint64_t uaddr, size_t len)
 	return user_span(u, uaddr, len, true);
 }
 
+static int other_copied(ssize_t n, size_t len)
+{
+	return n == (ssize_t)len ? 0 : -EFAULT;
+}
+
 int soft_user_get(struct soft_user *u, void *to, uint64_t uaddr, size_t len)
 {
-	const uint8_t *p = soft_user_read(u, uaddr, len);
+	struct iovec here = { to, len }, there = { (void *)(uintptr_t)uaddr, len };
+	const uint8_t *p;
 
+	if (u->other)
+		return other_copied(process_vm_readv(u->other, &here, 1, &there, 1, 0), len);
+	p = soft_user_read(u, uaddr, len);
 	if (!p)
 		return -EFAULT;
 	memcpy(to, p, len);
@@ -178,8 +187,13 @@ int soft_user_get(struct soft_user *u, void *to, uint64_t uaddr, size_t len)
 
 int soft_user_put(struct soft_user *u, uint64_t uaddr, const void *from, size_t len)
 {
-	uint8_t *p = soft_user_write(u, uaddr, len);
+	struct iovec here = { (void *)(uintptr_t)from, len };
+	struct iovec there = { (void *)(uintptr_t)uaddr, len };
+	uint8_t *p;
 
+	if (u->other)
+		return other_copied(process_vm_writev(u->other, &here, 1, &there, 1, 0), len);
+	p = soft_user_write(u, uaddr, len);
 	if (!p)
 		return -EFAULT;
 	memcpy(p, from, len);

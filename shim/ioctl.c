@@ -33,12 +33,12 @@ bool shim_is_sev(int fd)
 static int dev_ioctl(int fd, unsigned long request, uint64_t arg)
 {
 	struct sev_platform *p = shim_platform();
-	int flags = fcntl(fd, F_GETFL);
+	int flags = fcntl(fd, F_GETFL), mode = flags & O_ACCMODE;
 
 	if (!p)
 		return shim_return(-ENODEV);
-	return shim_return(
-		sev_soft_dev_ioctl(p, request, arg, flags >= 0 && (flags & O_ACCMODE) != O_RDONLY));
+	return shim_return(sev_soft_dev_ioctl(p, request, arg,
+					      flags >= 0 && (mode == O_WRONLY || mode == O_RDWR)));
 }
 
 /* --- VMs and vCPUs that SEV changed ---------------------------------------------------------- */

@@ -198,6 +198,23 @@ made_to_fault() {
 	refused 'No such file' --library "$dir/none.so" -- true
 }
 
+@test "a device that cannot be made says why and what to do" {
+	local rc
+	if [ ! -e /dev/cuse ]; then
+		rc=0
+		"$SEVMIG" device --state "$plat" >"$dir/out" 2>"$dir/err" || rc=$?
+		[ "$rc" -eq 1 ]
+		grep -q 'modprobe cuse' "$dir/err" || fail "no remedy" "$dir/err"
+	fi
+	"$SEVMIG" device --state "$plat" --name null --json >"$dir/out" 2>/dev/null && fail "made /dev/null"
+	jq -e '.error | test("/dev/null is there already")' "$dir/out"
+	"$SEVMIG" device --state "$dir/none" 2>"$dir/err" && fail "made without a platform"
+	grep -q 'not a software platform' "$dir/err"
+	rc=0
+	"$SEVMIG" device 2>"$dir/err" || rc=$?
+	[ "$rc" -eq 2 ] && grep -q 'no --state' "$dir/err"
+}
+
 @test "wrong use of the shim ends with 2" {
 	misused 'write -- before it' --state "$plat" true
 	misused 'not from 32 to 62' --cbit 12 -- true

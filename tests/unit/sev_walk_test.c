@@ -3,6 +3,9 @@
 /* Every /dev/sev command in every state of the platform, under both kinds of owner, for readers and
  * for writers; and every parameter struct in every place it must not be. */
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "crypto/key.h"
 #include "crypto/sevcert.h"
 #include "tests/unit/sev_client.h"
@@ -32,10 +35,31 @@ static int walk_teardown(void **state)
 	return client_teardown(state);
 }
 
+/* Memory as /dev/sev's own process sees that of a client in another: this very one, from outside.
+ */
+static bool from_outside;
+
+static int be_outside(void **state)
+{
+	(void)state;
+	from_outside = true;
+	return 0;
+}
+
+static int be_inside(void **state)
+{
+	(void)state;
+	from_outside = false;
+	return 0;
+}
+
 static int issue(uint32_t id, const void *params, bool writable, uint32_t *error)
 {
 	struct sev_issue_cmd cmd = { .cmd = id, .data = (uintptr_t)params, .error = UNTOUCHED };
-	int r = sev_soft_dev_ioctl(platform, SEV_ISSUE_CMD, (uintptr_t)&cmd, writable);
+	int r = from_outside
+			? sev_soft_dev_ioctl_of(platform, gettid(), SEV_ISSUE_CMD, (uintptr_t)&cmd,
+						writable)
+			: sev_soft_dev_ioctl(platform, SEV_ISSUE_CMD, (uintptr_t)&cmd, writable);
 
 	*error = cmd.error;
 	return r;
@@ -330,6 +354,70 @@ static void buffers_that_are_not_there_are_efault_after_the_command(void **state
 	expect_issue(SEV_PEK_CERT_IMPORT, &in, -EFAULT, UNTOUCHED);
 }
 
+/* --- clients in other processes ------------------------------------------------------------------
+ */
+
+struct asked {
+	struct sev_issue_cmd cmd;
+	struct sev_user_data_status status;
+};
+
+/* Asks with memory that only it has, and looks into it when it is told to. */
+static void client_run(struct asked *at, int ready, int answered)
+{
+	char c = 0;
+
+	at = mmap(at, sizeof(*at), PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (at == MAP_FAILED)
+		_exit(2);
+	at->cmd = (struct sev_issue_cmd){ SEV_PLATFORM_STATUS, (uintptr_t)&at->status, UNTOUCHED };
+	if (write(ready, &c, 1) != 1 || read(answered, &c, 1) != 1)
+		_exit(3);
+	_exit(at->cmd.error == 0 && at->status.api_major == 1 ? 0 : 1);
+}
+
+static void another_process_is_answered_in_its_own_memory(void **state)
+{
+	struct asked *at = (struct asked *)page_before_nothing();
+	int ready[2], answered[2], code = -1;
+	char c;
+	pid_t pid;
+
+	(void)state;
+	munmap(at, PAGE_LEN); /* an address where this process has nothing */
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(answered), 0);
+	pid = fork();
+	if (pid == 0)
+		client_run(at, ready[1], answered[0]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(sev_soft_dev_ioctl(platform, SEV_ISSUE_CMD, (uintptr_t)at, true), -EFAULT);
+	assert_int_equal(sev_soft_dev_ioctl_of(platform, pid, SEV_ISSUE_CMD, (uintptr_t)at, true),
+			 0);
+	assert_int_equal(write(answered[1], &c, 1), 1);
+	assert_int_equal(waitpid(pid, &code, 0), pid);
+	assert_int_equal(code, 0);
+	/* Nobody is there any more. */
+	assert_int_equal(sev_soft_dev_ioctl_of(platform, pid, SEV_ISSUE_CMD, (uintptr_t)at, true),
+			 -EFAULT);
+}
+
+/* 0 is who the kernel cannot name: it must not become this process. */
+static void nobody_is_refused(void **state)
+{
+	struct sev_user_data_status st = { 0 };
+	struct sev_issue_cmd cmd = { SEV_PLATFORM_STATUS, (uintptr_t)&st, UNTOUCHED };
+
+	(void)state;
+	assert_int_equal(sev_soft_dev_ioctl_of(platform, 0, SEV_ISSUE_CMD, (uintptr_t)&cmd, true),
+			 -ESRCH);
+	assert_int_equal(sev_soft_dev_ioctl_of(platform, -1, SEV_ISSUE_CMD, (uintptr_t)&cmd, true),
+			 -ESRCH);
+	assert_int_equal(cmd.error, UNTOUCHED);
+	assert_int_equal(st.api_major, 0);
+}
+
 /* --- certificates --------------------------------------------------------------------------------
  */
 
@@ -402,15 +490,23 @@ static void get_id_came_with_api_0_16(void **state)
 	sev_platform_free(p);
 }
 
+#define both_ways(test)                                                                            \
+	cmocka_unit_test(test),                                                                    \
+	{                                                                                          \
+#test "_from_outside", test, be_outside, be_inside, NULL                           \
+	}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_command_in_every_state_under_every_owner),
-		cmocka_unit_test(structs_that_are_not_all_there_are_efault),
-		cmocka_unit_test(a_struct_that_cannot_be_written_back_is_efault),
-		cmocka_unit_test(huge_lengths_are_refused_by_who_allocates),
-		cmocka_unit_test(buffers_that_are_not_there_are_efault_after_the_command),
-		cmocka_unit_test(an_import_says_what_is_wrong_with_it),
+		both_ways(structs_that_are_not_all_there_are_efault),
+		both_ways(a_struct_that_cannot_be_written_back_is_efault),
+		both_ways(huge_lengths_are_refused_by_who_allocates),
+		both_ways(buffers_that_are_not_there_are_efault_after_the_command),
+		both_ways(an_import_says_what_is_wrong_with_it),
+		cmocka_unit_test(another_process_is_answered_in_its_own_memory),
+		cmocka_unit_test(nobody_is_refused),
 		cmocka_unit_test(a_root_of_4096_bits_has_certificates_of_1600_bytes),
 		cmocka_unit_test(get_id_came_with_api_0_16),
 	};
