@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/report.h"
+#include "migrate/migrate.h"
 
 #define QMP_CALL_MS 60000 /* a digest of all memory takes its time */
 
@@ -151,6 +152,19 @@ static int status_collect(const char *name, json_t **all, struct err *e)
 	return r;
 }
 
+/* Who agrees to a migration, and why not. */
+static void consent_print(const json_t *all)
+{
+	for (unsigned who = 0; who < MIG_PARTY_N; who++) {
+		const char *name = mig_party_name((enum mig_party)who);
+		const json_t *one = json_object_get(all, name);
+
+		printf("%-8s says  %s%s\n", name,
+		       json_is_true(json_object_get(one, "ready")) ? "yes" : "no: ",
+		       report_text(one, "reason"));
+	}
+}
+
 static void status_print(const char *name, const json_t *st)
 {
 	const json_t *own = json_object_get(st, "x-sevmig"), *sev = json_object_get(st, "sev");
@@ -166,6 +180,7 @@ static void status_print(const char *name, const json_t *st)
 	       report_num(own, "vcpus"), report_text(own, "platform"), report_num(sev, "api-major"),
 	       report_num(sev, "api-minor"), report_num(sev, "build-id"), report_text(sev, "state"),
 	       report_num(sev, "handle"), policy, report_num(own, "shared-pages"));
+	consent_print(json_object_get(own, "negotiation"));
 	if (*report_text(own, "uri"))
 		printf("uri            %s\n", report_text(own, "uri"));
 	if (json_object_size(mig))

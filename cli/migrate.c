@@ -11,10 +11,10 @@
 
 struct migrate_cfg {
 	struct cli_common common;
-	const char *root, *allow, *tls_dir, *tls_peer;
+	const char *root, *allow, *tls_dir, *tls_peer, *force;
 	unsigned max_downtime, max_passes, commit_wait;
 	uint64_t max_bandwidth;
-	bool progress, force;
+	bool progress;
 };
 
 static const struct opt migrate_opts[] = {
@@ -36,7 +36,8 @@ static const struct opt migrate_opts[] = {
 		"ca-cert.pem, cert.pem and key.pem; default those given to run"),
 	opt_str(struct migrate_cfg, tls_peer, "tls-peer", "NAME",
 		"name the target's certificate must carry; default the host in URI"),
-	opt_bool(struct migrate_cfg, force, "force", "although the guest says it is not ready"),
+	opt_str(struct migrate_cfg, force, "force", "WHO",
+		"although these say no: host, firmware, guest, comma-separated"),
 	opt_end,
 };
 
@@ -81,6 +82,8 @@ static int args_make(const struct migrate_cfg *cfg, const char *uri, json_t *arg
 	if (r == 0)
 		r = text_put(args, "x-tls-peer", cfg->tls_peer, e);
 	if (r == 0)
+		r = text_put(args, "x-force", cfg->force, e);
+	if (r == 0)
 		r = path_put(args, "x-root", cfg->root, e);
 	if (r == 0)
 		r = path_put(args, "x-allow", cfg->allow, e);
@@ -94,7 +97,6 @@ static int args_make(const struct migrate_cfg *cfg, const char *uri, json_t *arg
 	if (cfg->max_bandwidth)
 		json_object_set_new(args, "x-max-bandwidth",
 				    json_integer((json_int_t)cfg->max_bandwidth));
-	json_object_set_new(args, "x-force", json_boolean(cfg->force));
 	return 0;
 }
 

@@ -40,6 +40,8 @@ static const struct opt run_opts[] = {
 		"wait here for a guest to arrive, e.g. tls://0.0.0.0:4433"),
 	opt_str(struct run_cfg, tls_dir, "tls-dir", "DIR",
 		"ca-cert.pem, cert.pem and key.pem, for migrations both ways"),
+	opt_bool(struct run_cfg, no_migration, "no-migration",
+		 "do not offer migration to the guest, and refuse to move it"),
 	opt_bool(struct run_cfg, debug_digest, "debug-digest",
 		 "log a digest of guest memory at the stop and on arrival, for tests"),
 	opt_end,

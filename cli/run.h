@@ -23,7 +23,7 @@ struct run_cfg {
 	uint64_t memory;
 	unsigned vcpus, cbit;
 	uint32_t policy_bits;
-	bool debug_digest;
+	bool debug_digest, no_migration;
 };
 
 /* run_digest.c: the VM with a digest logged at the stop and on arrival. */

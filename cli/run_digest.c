@@ -33,9 +33,10 @@ static int digest_describe(struct mig_vm *vm, struct mig_vm_desc *out, struct er
 	return digest_of(vm)->inner->ops->describe(digest_of(vm)->inner, out, e);
 }
 
-static int digest_accept(struct mig_vm *vm, const struct mig_vm_desc *from, struct err *e)
+static int digest_accept(struct mig_vm *vm, const struct mig_vm_desc *from, enum mig_accept how,
+			 struct lines *differences, struct err *e)
 {
-	return digest_of(vm)->inner->ops->accept(digest_of(vm)->inner, from, e);
+	return digest_of(vm)->inner->ops->accept(digest_of(vm)->inner, from, how, differences, e);
 }
 
 static int digest_run(struct mig_vm *vm, bool on, struct err *e)
@@ -70,9 +71,9 @@ static int digest_state_load(struct mig_vm *vm, const uint8_t *p, size_t len, st
 	return r < 0 ? r : digest_log(d, "on arrival", e);
 }
 
-static const char *digest_blocked(struct mig_vm *vm)
+static int digest_consent(struct mig_vm *vm, unsigned overridden, struct err *e)
 {
-	return digest_of(vm)->inner->ops->blocked(digest_of(vm)->inner);
+	return digest_of(vm)->inner->ops->consent(digest_of(vm)->inner, overridden, e);
 }
 
 static const struct mig_vm_ops digest_ops = {
@@ -83,7 +84,7 @@ static const struct mig_vm_ops digest_ops = {
 	.shared = digest_shared,
 	.state_save = digest_state_save,
 	.state_load = digest_state_load,
-	.blocked = digest_blocked,
+	.consent = digest_consent,
 };
 
 struct mig_vm *run_migratable(struct run *r)

@@ -57,6 +57,8 @@ static void ops_state(void *ctx, struct control_state *out)
 	out->build = r->api.build;
 	out->shared_pages = vm_shared_pages(r->vm);
 	out->msr_written = vm_migration_msr(r->vm, &out->msr);
+	for (unsigned who = 0; who < MIG_PARTY_N; who++)
+		out->no[who] = vm_says_no(r->vm, (enum mig_party)who);
 	out->measured = measurement != NULL;
 	if (measurement)
 		memcpy(out->measurement, measurement, SEV_MEASURE_LEN);

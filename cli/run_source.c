@@ -190,13 +190,15 @@ static int source_launch(struct run *r, struct mig_source_params *p, struct trus
 int run_source_start(struct run *r, const struct control_args *a, struct err *e)
 {
 	struct mig_source_params p = {
-		.force = a->force,
 		.verify = source_verify,
 		.reconnect = source_reconnect,
 		.ctx = r,
 	};
 	struct trust trust = { 0 };
-	int ret = trust_load(&trust, r->platform, a->root, a->allow, e);
+	int ret = mig_parties_get(a->force, &p.force, e);
+
+	if (ret == 0)
+		ret = trust_load(&trust, r->platform, a->root, a->allow, e);
 
 	pthread_mutex_lock(&r->lock);
 	if (ret == 0)

@@ -44,6 +44,7 @@ static int machine_make(struct run *r, struct err *e)
 		/* A terminal is read by our own loop, which looks for the escape. */
 		.console_in = stdio && !isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
 		.console_out = r->console_fd,
+		.no_migration = r->cfg->no_migration,
 	};
 
 	return vm_new(&vc, r->platform, &r->vm, e);

@@ -45,6 +45,7 @@ struct control_state {
 	uint64_t shared_pages;
 	bool msr_written;
 	uint64_t msr;
+	const char *no[MIG_PARTY_N]; /* why it must not be moved, by whom; NULL: yes */
 };
 
 /* All required. Called in the server's thread; none may wait for long. */

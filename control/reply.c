@@ -101,13 +101,29 @@ const char *control_migration_status(const struct control_state *s)
 	return s->mig.phase <= MIG_PHASE_HANDSHAKE ? "setup" : "active";
 }
 
+/* {"host": {"ready": true}, "guest": {"ready": false, "reason": "..."}, ...} */
+static json_t *consent_json(const struct control_state *s)
+{
+	json_t *all = json_object();
+
+	for (unsigned who = 0; who < MIG_PARTY_N; who++) {
+		json_t *one = json_pack("{s:b}", "ready", (int)!s->no[who]);
+
+		if (s->no[who])
+			json_object_set_new(one, "reason", text(s->no[who]));
+		json_object_set_new(all, mig_party_name((enum mig_party)who), one);
+	}
+	return all;
+}
+
 json_t *control_status_json(const struct control_state *s)
 {
-	json_t *own = json_pack(
-		"{s:o, s:o, s:o, s:I, s:i, s:I, s:I, s:b}", "name", text(s->name), "uri",
-		text(s->uri), "platform", text(s->platform ? s->platform : ""), "memory",
-		num(s->memory), "vcpus", (int)s->vcpus, "policy", num(s->sev.policy),
-		"shared-pages", num(s->shared_pages), "migration-msr-written", (int)s->msr_written);
+	json_t *own = json_pack("{s:o, s:o, s:o, s:I, s:i, s:I, s:I, s:b, s:o}", "name",
+				text(s->name), "uri", text(s->uri), "platform",
+				text(s->platform ? s->platform : ""), "memory", num(s->memory),
+				"vcpus", (int)s->vcpus, "policy", num(s->sev.policy),
+				"shared-pages", num(s->shared_pages), "migration-msr-written",
+				(int)s->msr_written, "negotiation", consent_json(s));
 
 	if (own && s->msr_written)
 		json_object_set_new(own, "migration-msr", json_integer(num(s->msr)));

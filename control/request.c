@@ -35,7 +35,7 @@ static const struct arg migrate_args[] = {
 	arg_num(max_passes, "x-max-passes"),
 	arg_num(commit_wait, "x-commit-wait"),
 	arg_num(max_bandwidth, "x-max-bandwidth"),
-	{ ARG_BOOL, "x-force", offsetof(struct control_args, force), false },
+	arg_text(force, "x-force", false),
 	{ ARG_END },
 };
 static const struct arg parameters_args[] = {

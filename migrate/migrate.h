@@ -59,7 +59,7 @@ struct mig_stats {
 struct mig_source_params {
 	unsigned max_downtime_ms; /* 0: the default, 300 */
 	unsigned max_passes;      /* 0: the default, 30 */
-	bool force;               /* although vm->blocked() */
+	unsigned force;           /* whose no does not count: a bit an enum mig_party */
 	unsigned commit_wait_ms;  /* how long to go on asking after COMMIT; 0: the default, 30000 */
 	/* Look at the target before anything but HELLO was sent: chain, allow list, policy.
 	 * Required. Returns 0 or -errno with the rule named. */
@@ -114,3 +114,6 @@ void mig_target_free(struct mig_target *t);
 /* "passes", "moved": for people and JSON. */
 const char *mig_phase_name(enum mig_phase p);
 const char *mig_outcome_name(enum mig_outcome o);
+const char *mig_party_name(enum mig_party p);
+/* "guest,firmware" as bits; NULL or "" is none. */
+int must_check mig_parties_get(const char *text, unsigned *out, struct err *e);

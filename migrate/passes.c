@@ -231,9 +231,9 @@ static int status_collect(struct mig_source *s, struct err *e)
 /* Between passes: may it still be moved? */
 static int allowed(struct mig_source *s, struct err *e)
 {
-	const char *why = s->params.force ? NULL : s->vm->ops->blocked(s->vm);
+	int r = s->vm->ops->consent(s->vm, s->params.force, e);
 
-	return why ? err_set(e, -EPERM, "the guest must not be moved now: %s", why) : 0;
+	return r < 0 ? err_wrap(e, r, "the guest must not be moved now") : 0;
 }
 
 int mig_source_survey(struct mig_source *s, struct err *e)

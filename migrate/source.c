@@ -139,11 +139,10 @@ static void outcome_set(struct mig_source *s, enum mig_outcome outcome, const ch
 
 static int admissible(struct mig_source *s, struct err *e)
 {
-	const char *why = s->vm->ops->blocked(s->vm);
-	int r;
+	int r = s->vm->ops->consent(s->vm, s->params.force, e);
 
-	if (why && !s->params.force)
-		return err_set(e, -EPERM, "the guest must not be moved: %s", why);
+	if (r < 0)
+		return err_wrap(e, r, "the guest must not be moved");
 	r = mig_mem_init(&s->mem, s->vm, e);
 	if (r < 0)
 		return r;

@@ -162,13 +162,19 @@ static int vm_accept(struct mig_target *t, const struct stream_start *m, struct 
 				    .nram = m->ram.nram,
 				    .machine = m->machine,
 				    .machine_len = m->machine_len };
+	struct lines differences = { 0 };
+	char all[200];
 	int r;
 
 	_Static_assert(sizeof(from.name) == STREAM_NAME_LEN, "see doc/PROTOCOL.md");
 	memcpy(from.name, m->name, sizeof(from.name));
 	for (uint32_t i = 0; i < m->ram.nram; i++)
 		from.ram[i] = (struct mig_ram){ gpa(m->ram.ram[i].at), m->ram.ram[i].size, NULL };
-	r = t->vm->ops->accept(t->vm, &from, e);
+	r = t->vm->ops->accept(t->vm, &from, MIG_TAKE, &differences, e);
+	if (r == 0 && differences.n) {
+		lines_join(&differences, all, sizeof(all));
+		r = err_set(e, -ENOTSUP, "%s", all);
+	}
 	if (r == 0)
 		r = mig_mem_init(&t->mem, t->vm, e);
 	if (r == 0)

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/gpa.h"
+#include "base/lines.h"
 #include "base/ranges.h"
 
 struct sev_vm;
@@ -46,14 +47,21 @@ struct mig_bitmap {
 	size_t nbits;
 };
 
+/* Who must say yes before a guest may be moved: what it runs on (KVM, the Secure Processor, its
+ * operator), what it was booted by, and the guest itself. */
+enum mig_party { MIG_PARTY_HOST, MIG_PARTY_FIRMWARE, MIG_PARTY_GUEST, MIG_PARTY_N };
+
+enum mig_accept { MIG_ASK, MIG_TAKE };
 enum mig_shared { MIG_GET, MIG_SET };
 enum mig_dirty { MIG_DIRTY_START, MIG_DIRTY_SYNC, MIG_DIRTY_STOP };
 
 struct mig_vm_ops {
 	int (*describe)(struct mig_vm *vm, struct mig_vm_desc *out, struct err *e);
-	/* Target: can this VM take what the source describes? The error names the first difference.
-	 */
-	int (*accept)(struct mig_vm *vm, const struct mig_vm_desc *from, struct err *e);
+	/* Target: can this VM take what the source describes? Each difference is added as a line;
+	 * with none, MIG_TAKE makes this VM such a one. MIG_ASK changes nothing. An error is
+	 * something else than a difference: a description that makes no sense, say. */
+	int (*accept)(struct mig_vm *vm, const struct mig_vm_desc *from, enum mig_accept how,
+		      struct lines *differences, struct err *e);
 	/* false: hold all vCPUs and return when none runs, exits completed. true: let go again,
 	 * after state_load for the first time. A guest that its operator had paused stays paused:
 	 * that is the VM's own business, and part of its state. -ESHUTDOWN, here and from dirty():
@@ -69,8 +77,9 @@ struct mig_vm_ops {
 	 * the migration-control MSR. The monitor's own versioned encoding; hostile on load. */
 	int (*state_save)(struct mig_vm *vm, struct buf *out, struct err *e);
 	int (*state_load)(struct mig_vm *vm, const uint8_t *p, size_t len, struct err *e);
-	/* Why the guest must not be moved now (says no, not ready), or NULL. */
-	const char *(*blocked)(struct mig_vm *vm);
+	/* May the guest be moved now? -EPERM, with each party that says no and why, leaving out
+	 * those in overridden: a bit an enum mig_party. */
+	int (*consent)(struct mig_vm *vm, unsigned overridden, struct err *e);
 };
 
 struct mig_vm {

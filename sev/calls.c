@@ -202,6 +202,19 @@ int sev_guest_status(struct sev_vm *vm, struct sev_guest_status *out, struct err
 	return r;
 }
 
+/* A launched guest's SEND_START is asked how long a session is, which changes nothing; the
+ * firmware's answer, be it a refusal, is yes. */
+bool sev_send_offered(struct sev_vm *vm)
+{
+	struct kvm_sev_send_start params = {
+		0
+	}; /* no room for a session: how much does it take? */
+	struct kvm_sev_cmd cmd = { .id = KVM_SEV_SEND_START, .data = (uintptr_t)&params };
+	int r = sev_vm_op(vm, &cmd);
+
+	return r == 0 || (cmd.error && cmd.error <= SEV_RET_MAX);
+}
+
 int sev_send_start(struct sev_vm *vm, const struct sev_peer_certs *to,
 		   uint8_t session[SEV_SESSION_LEN], uint32_t *policy, struct err *e)
 {

@@ -41,6 +41,8 @@ int must_check sev_launch_secret(struct sev_vm *vm, const uint8_t hdr[SEV_PACKET
 int must_check sev_launch_finish(struct sev_vm *vm, struct err *e);
 int must_check sev_guest_status(struct sev_vm *vm, struct sev_guest_status *out, struct err *e);
 
+/* Does whoever answers know the SEND commands? */
+bool sev_send_offered(struct sev_vm *vm);
 int must_check sev_send_start(struct sev_vm *vm, const struct sev_peer_certs *to,
 			      uint8_t session[SEV_SESSION_LEN], uint32_t *policy, struct err *e);
 /* One page or less; out holds len bytes. p points into the shared face. */

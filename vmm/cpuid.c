@@ -42,7 +42,7 @@ static int cpuid_read(struct vm *vm, struct vmm_machine *out, struct err *e)
 	all->nent = cap;
 	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, all) < 0)
 		return err_set(e, -errno, "KVM_GET_SUPPORTED_CPUID: %m");
-	*out = (struct vmm_machine){ 0 };
+	out->n = 0;
 	for (uint32_t i = 0; i < all->nent; i++) {
 		struct kvm_cpuid_entry2 c = all->entries[i];
 
@@ -133,7 +133,10 @@ static int cpuid_soft(struct vmm_machine *m, struct err *e)
 int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 {
 	struct kvm_cpuid_entry2 *c;
-	int khz, r = cpuid_read(vm, out, e);
+	int khz, r;
+
+	*out = vm->machine; /* firmware and devices */
+	r = cpuid_read(vm, out, e);
 
 	if (r < 0)
 		return r;
@@ -141,7 +144,9 @@ int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 	r = cpuid_leaf(out, LEAF_KVM, &c, e);
 	if (r < 0)
 		return r;
-	c->eax |= KVM_FEATURE_HC_MAP | KVM_FEATURE_MIGRATION;
+	/* Both or none: a guest that reports conversions expects to be asked about its moves. */
+	if (!vm->cfg.no_migration && !vm->hypercalls_lost)
+		c->eax |= KVM_FEATURE_HC_MAP | KVM_FEATURE_MIGRATION;
 	r = cpuid_sev(out, vm->mig.sev->cbit, vm->cfg.policy & PSP_POLICY_ES, e);
 	if (!r && vm->mig.sev->soft)
 		r = cpuid_width(out, vm->mig.sev->cbit, e);
@@ -149,6 +154,7 @@ int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 		r = cpuid_soft(out, e);
 	khz = vm->nvcpu ? vmm_vcpu_ioctl(&vm->vcpu[0], KVM_GET_TSC_KHZ, NULL) : 0;
 	out->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
+	out->tsc_scales = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0;
 	return r;
 }
 

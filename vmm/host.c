@@ -51,7 +51,7 @@ static int host_cap(struct vm *vm, uint32_t cap, uint64_t arg, const char *what,
  * exit is asked for even then: a KVM without it answers for itself, and nobody would ever see that
  * conversions were lost.
  */
-static int host_hypercalls(struct vm *vm, struct err *e)
+int vmm_host_hypercalls(struct vm *vm, struct err *e)
 {
 	int mask = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_EXIT_HYPERCALL);
 	bool reports = mask > 0 && (mask & (1 << KVM_HC_MAP_GPA_RANGE));
@@ -60,7 +60,10 @@ static int host_hypercalls(struct vm *vm, struct err *e)
 	if (reports)
 		r = host_cap(vm, KVM_CAP_EXIT_HYPERCALL, 1u << KVM_HC_MAP_GPA_RANGE,
 			     "KVM_CAP_EXIT_HYPERCALL", e);
-	if (r < 0 || (reports && vmm_probe_hypercall() == VMM_HYPERCALL_EXITS))
+	/* Linux rings no doorbell: on SEV hardware it is told instead that nobody listens. */
+	vm->hypercalls_lost = !reports && !vm->mig.sev->soft;
+	if (r < 0 || vm->hypercalls_lost ||
+	    (reports && vmm_probe_hypercall() == VMM_HYPERCALL_EXITS))
 		return r;
 	return host_cap(vm, KVM_CAP_DISABLE_QUIRKS2, QUIRK_FIX_HYPERCALL_INSN,
 			"KVM_CAP_DISABLE_QUIRKS2 (this KVM reports no hypercalls)", e);
@@ -110,8 +113,6 @@ int vmm_host_open(struct vm *vm, struct err *e)
 	if (vm->fd < 0)
 		return err_set(e, -errno, "KVM_CREATE_VM: %m");
 	r = host_chips(vm, e);
-	if (!r)
-		r = host_hypercalls(vm, e);
 	if (r < 0)
 		return r;
 	if (ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) > 0) {

@@ -103,6 +103,8 @@ struct vm {
 	/* Value of MSR_MIGRATION, and whether the guest ever wrote it. */
 	_Atomic uint64_t migration;
 	atomic_bool migration_written;
+	atomic_int sends;     /* consent.c: does the platform know the SEND commands? */
+	bool hypercalls_lost; /* conversions do not come to the monitor, by no way */
 
 	/* Read by vCPUs between two entries; set and cleared with .lock held. */
 	atomic_bool halt;
@@ -134,6 +136,7 @@ int must_check vmm_stopped_check(struct vm *vm, struct err *e);
 
 /* host.c: the VM in KVM */
 int must_check vmm_host_open(struct vm *vm, struct err *e);
+int must_check vmm_host_hypercalls(struct vm *vm, struct err *e);
 int must_check vmm_host_msr_filter(struct vm *vm, struct err *e);
 void vmm_irq_line(struct vm *vm, unsigned irq, bool level);
 

@@ -3,20 +3,33 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rdwr.h"
 
-#define MACHINE_VERSION 1u
+#define MACHINE_VERSION 2u
 #define MACHINE_ENTRY_LEN 28u
 #define MACHINE_FLAGS_KNOWN KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+
+static int devices_put(const struct vmm_machine *m, struct buf *out, struct err *e)
+{
+	int r = buf_add_le32(out, m->ndevice, e);
+
+	for (uint32_t i = 0; !r && i < m->ndevice; i++)
+		r = buf_add(out, m->device[i], MACHINE_DEVICE_LEN, e);
+	return r;
+}
 
 int vmm_machine_put(const struct vmm_machine *m, struct buf *out, struct err *e)
 {
 	int r = buf_add_le32(out, MACHINE_VERSION, e);
 
 	r = r ? r : buf_add_le32(out, m->tsc_khz, e);
+	r = r ? r : buf_add_le32(out, m->firmware, e);
+	r = r ? r : buf_add(out, m->digest, MACHINE_DIGEST_LEN, e);
+	r = r ? r : devices_put(m, out, e);
 	r = r ? r : buf_add_le32(out, m->n, e);
 	for (uint32_t i = 0; !r && i < m->n; i++) {
 		const struct kvm_cpuid_entry2 *c = &m->cpuid[i];
@@ -27,6 +40,14 @@ int vmm_machine_put(const struct vmm_machine *m, struct buf *out, struct err *e)
 			r = buf_add_le32(out, words[w], e);
 	}
 	return r;
+}
+
+int vmm_machine_device(struct vmm_machine *m, const char *name, struct err *e)
+{
+	if (m->ndevice == MACHINE_DEVICES_MAX || strlen(name) >= MACHINE_DEVICE_LEN)
+		return err_set(e, -E2BIG, "machine: no room for device %s", name);
+	strncpy(m->device[m->ndevice++], name, MACHINE_DEVICE_LEN - 1);
+	return 0;
 }
 
 static int machine_entry_get(struct rd *in, struct vmm_machine *m, struct err *e)
@@ -52,6 +73,42 @@ static int machine_entry_get(struct rd *in, struct vmm_machine *m, struct err *e
 	return 0;
 }
 
+/* Printable ASCII, zeros behind. */
+static int device_get(struct rd *in, char out[MACHINE_DEVICE_LEN], struct err *e)
+{
+	size_t n;
+
+	if (rd_bytes(in, out, MACHINE_DEVICE_LEN))
+		return err_set(e, -EPROTO, "machine: device list cut short");
+	n = strnlen(out, MACHINE_DEVICE_LEN);
+	if (!n || n == MACHINE_DEVICE_LEN)
+		return err_set(e, -EPROTO, "machine: device name of %zu characters", n);
+	for (size_t i = 0; i < MACHINE_DEVICE_LEN; i++)
+		if (i < n ? out[i] < ' ' || out[i] > '~' : out[i] != 0)
+			return err_set(e, -EPROTO, "machine: device name is not printable");
+	return 0;
+}
+
+static int machine_parts_get(struct rd *in, struct vmm_machine *out, struct err *e)
+{
+	uint32_t n;
+	int r = 0;
+
+	rd_le32(in, &out->tsc_khz);
+	rd_le32(in, &out->firmware);
+	rd_bytes(in, out->digest, MACHINE_DIGEST_LEN);
+	if (rd_le32(in, &n))
+		return err_set(e, -EPROTO, "machine: header cut short");
+	if (out->firmware >= MACHINE_FIRMWARES)
+		return err_set(e, -EPROTO, "machine: firmware of kind %u", out->firmware);
+	if (n > MACHINE_DEVICES_MAX)
+		return err_set(e, -EPROTO, "machine: %u devices, %u allowed", n,
+			       MACHINE_DEVICES_MAX);
+	while (!r && out->ndevice < n)
+		r = device_get(in, out->device[out->ndevice++], e);
+	return r;
+}
+
 int vmm_machine_get(const uint8_t *p, size_t len, struct vmm_machine *out, struct err *e)
 {
 	struct rd in = rd_of(p, len);
@@ -64,7 +121,10 @@ int vmm_machine_get(const uint8_t *p, size_t len, struct vmm_machine *out, struc
 	if (version != MACHINE_VERSION)
 		return err_set(e, -EPROTO, "machine: version %u, this side knows %u", version,
 			       MACHINE_VERSION);
-	if (rd_le32(&in, &out->tsc_khz) || rd_le32(&in, &n))
+	r = machine_parts_get(&in, out, e);
+	if (r < 0)
+		return r;
+	if (rd_le32(&in, &n))
 		return err_set(e, -EPROTO, "machine: header cut short");
 	if (!n || n > MACHINE_CPUID_MAX)
 		return err_set(e, -EPROTO, "machine: %u CPUID leaves, 1 to %u allowed", n,
@@ -125,8 +185,17 @@ static uint32_t machine_reg_of(const struct vmm_machine *m, uint32_t function, u
 	return 0;
 }
 
-static int features_fit(const struct vmm_machine *from, const struct vmm_machine *here,
-			struct err *e)
+/* " 3 16 30": as many bits as there are. */
+static void bits_print(uint32_t bits, char *out, size_t cap)
+{
+	size_t len = 0;
+
+	for (*out = '\0'; bits && len < cap; bits &= bits - 1)
+		len += (size_t)snprintf(out + len, cap - len, " %d", __builtin_ctz(bits));
+}
+
+static void features_compare(const struct vmm_machine *from, const struct vmm_machine *here,
+			     struct lines *out)
 {
 	static const char *const names[] = { "EAX", "EBX", "ECX", "EDX" };
 
@@ -135,14 +204,20 @@ static int features_fit(const struct vmm_machine *from, const struct vmm_machine
 		enum machine_reg reg = machine_features[i].reg;
 		uint32_t missing = machine_reg_of(from, f, x, reg) &
 				   ~machine_reg_of(here, f, x, reg) & machine_features[i].mask;
+		char bits[32 * 3 + 1];
 
-		if (missing)
-			return err_set(e, -ENOTSUP,
-				       "CPUID leaf %#x.%u %s bit %d is shown to the guest but not "
-				       "supported here",
-				       f, x, names[reg], __builtin_ctz(missing));
+		if (!missing)
+			continue;
+		bits_print(missing, bits, sizeof(bits));
+		lines_add(out,
+			  "CPUID leaf %#x.%u %s: shown to the guest, not supported here: bit%s%s",
+			  f, x, names[reg], missing & (missing - 1) ? "s" : "", bits);
 	}
-	return 0;
+}
+
+unsigned vmm_machine_cbit(const struct vmm_machine *m)
+{
+	return machine_reg_of(m, 0x8000001f, 0, REG_EBX) & 0x3f;
 }
 
 static void vendor_of(const struct vmm_machine *m, char out[13])
@@ -158,31 +233,81 @@ static void vendor_of(const struct vmm_machine *m, char out[13])
 	out[12] = '\0';
 }
 
-/* A guest that calibrated its TSC runs by the source's frequency. KVM's own clock corrects itself;
- * what two measurements of the same crystal differ by is not worth a refusal. */
-static int tsc_fits(const struct vmm_machine *from, const struct vmm_machine *here, struct err *e)
+static void sev_compare(const struct vmm_machine *from, const struct vmm_machine *here,
+			struct lines *out)
+{
+	uint32_t a = machine_reg_of(from, 0x8000001f, 0, REG_EBX);
+	uint32_t b = machine_reg_of(here, 0x8000001f, 0, REG_EBX);
+
+	if ((a & 0x3f) != (b & 0x3f))
+		lines_add(out, "C-bit is %u there, %u here", a & 0x3f, b & 0x3f);
+	if ((a >> 6 & 0x3f) != (b >> 6 & 0x3f))
+		lines_add(out, "physical addresses lose %u bits there, %u here", a >> 6 & 0x3f,
+			  b >> 6 & 0x3f);
+}
+
+/* A guest that calibrated its TSC runs by the source's frequency. Where the processor scales, it
+ * can have it. KVM's own clock corrects itself; what two measurements of the same crystal differ by
+ * is not worth a refusal. */
+static void tsc_compare(const struct vmm_machine *from, const struct vmm_machine *here,
+			struct lines *out)
 {
 	uint32_t a = from->tsc_khz, b = here->tsc_khz;
 	uint32_t apart = a > b ? a - b : b - a;
 
-	if (a && b && apart > b / 100)
-		return err_set(e, -ENOTSUP, "TSC runs at %u kHz there, %u kHz here", a, b);
-	return 0;
+	if (a && b && apart > b / 100 && !here->tsc_scales)
+		lines_add(out, "TSC runs at %u kHz there, %u kHz here", a, b);
 }
 
-int vmm_machine_fits(const struct vmm_machine *from, const struct vmm_machine *here, struct err *e)
+/* The image itself travels with the guest's memory; but who was given one expects the guest that it
+ * boots. */
+static void firmware_compare(const struct vmm_machine *from, const struct vmm_machine *here,
+			     struct lines *out)
 {
-	uint32_t a = machine_reg_of(from, 0x8000001f, 0, REG_EBX) & 0x3f;
-	uint32_t b = machine_reg_of(here, 0x8000001f, 0, REG_EBX) & 0x3f;
+	if (here->firmware == MACHINE_FIRMWARE_NONE)
+		return;
+	if (from->firmware == MACHINE_FIRMWARE_NONE)
+		lines_add(out, "the guest was booted without firmware there, an image was given "
+			       "here");
+	else if (memcmp(from->digest, here->digest, MACHINE_DIGEST_LEN) != 0)
+		lines_add(out,
+			  "firmware image is %02x%02x%02x%02x... there, "
+			  "%02x%02x%02x%02x... here (SHA-256)",
+			  from->digest[0], from->digest[1], from->digest[2], from->digest[3],
+			  here->digest[0], here->digest[1], here->digest[2], here->digest[3]);
+}
+
+static bool device_among(const struct vmm_machine *m, const char *name)
+{
+	for (uint32_t i = 0; i < m->ndevice; i++)
+		if (strcmp(m->device[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void devices_compare(const struct vmm_machine *from, const struct vmm_machine *here,
+			    struct lines *out)
+{
+	for (uint32_t i = 0; i < from->ndevice; i++)
+		if (!device_among(here, from->device[i]))
+			lines_add(out, "device %s is there, not here", from->device[i]);
+	for (uint32_t i = 0; i < here->ndevice; i++)
+		if (!device_among(from, here->device[i]))
+			lines_add(out, "device %s is here, not there", here->device[i]);
+}
+
+void vmm_machine_compare(const struct vmm_machine *from, const struct vmm_machine *here,
+			 struct lines *out)
+{
 	char va[13], vb[13];
-	int r;
 
 	vendor_of(from, va);
 	vendor_of(here, vb);
 	if (strcmp(va, vb) != 0)
-		return err_set(e, -ENOTSUP, "CPU vendor is %s there, %s here", va, vb);
-	if (a != b)
-		return err_set(e, -ENOTSUP, "C-bit is %u there, %u here", a, b);
-	r = features_fit(from, here, e);
-	return r ? r : tsc_fits(from, here, e);
+		lines_add(out, "CPU vendor is %s there, %s here", va, vb);
+	sev_compare(from, here, out);
+	tsc_compare(from, here, out);
+	firmware_compare(from, here, out);
+	devices_compare(from, here, out);
+	features_compare(from, here, out);
 }

@@ -32,23 +32,23 @@ static int op_describe(struct mig_vm *mig, struct mig_vm_desc *out, struct err *
 	return 0;
 }
 
-static int accept_ram(const struct vmm_memory *m, const struct mig_vm_desc *from, struct err *e)
+static void ram_compare(const struct vmm_memory *m, const struct mig_vm_desc *from,
+			struct lines *out)
 {
 	if (from->nram != m->nram)
-		return err_set(e, -ENOTSUP, "%u RAM ranges there, %zu here", from->nram, m->nram);
-	for (size_t i = 0; i < m->nram; i++)
+		lines_add(out, "%u RAM ranges there, %zu here", from->nram, m->nram);
+	for (size_t i = 0; i < m->nram && i < from->nram; i++)
 		if (from->ram[i].at.v != m->ram[i].at.v || from->ram[i].size != m->ram[i].size)
-			return err_set(e, -ENOTSUP,
-				       "RAM range %zu is %llu bytes at %#llx there, %llu at %#llx "
-				       "here",
-				       i, (unsigned long long)from->ram[i].size,
-				       (unsigned long long)from->ram[i].at.v,
-				       (unsigned long long)m->ram[i].size,
-				       (unsigned long long)m->ram[i].at.v);
-	return 0;
+			lines_add(out,
+				  "RAM range %zu is %llu bytes at %#llx there, %llu at %#llx here",
+				  i, (unsigned long long)from->ram[i].size,
+				  (unsigned long long)from->ram[i].at.v,
+				  (unsigned long long)m->ram[i].size,
+				  (unsigned long long)m->ram[i].at.v);
 }
 
-static int op_accept(struct mig_vm *mig, const struct mig_vm_desc *from, struct err *e)
+static int op_accept(struct mig_vm *mig, const struct mig_vm_desc *from, enum mig_accept how,
+		     struct lines *differences, struct err *e)
 {
 	struct vm *vm = vm_of(mig);
 	struct vmm_machine theirs, here;
@@ -56,20 +56,20 @@ static int op_accept(struct mig_vm *mig, const struct mig_vm_desc *from, struct 
 
 	if (vm_state(vm) != VM_INCOMING)
 		return err_set(e, -EINVAL, "VM %s does not wait for a migration", vm->name);
-	if (from->vcpus != vm->cfg.vcpus)
-		return err_set(e, -ENOTSUP, "%u vCPUs there, %u here", from->vcpus, vm->cfg.vcpus);
-	if (from->cbit != mig->sev->cbit)
-		return err_set(e, -ENOTSUP, "C-bit is %u there, %u here", from->cbit,
-			       mig->sev->cbit);
-	r = accept_ram(&vm->mem, from, e);
-	if (!r)
-		r = vmm_machine_get(from->machine, from->machine_len, &theirs, e);
+	r = vmm_machine_get(from->machine, from->machine_len, &theirs, e);
+	if (!r && from->cbit != vmm_machine_cbit(&theirs))
+		r = err_set(e, -EPROTO, "C-bit %u, the CPUID table says %u", from->cbit,
+			    vmm_machine_cbit(&theirs));
 	if (!r)
 		r = vmm_cpuid_host(vm, &here, e);
-	if (!r)
-		r = vmm_machine_fits(&theirs, &here, e);
 	if (r)
 		return r;
+	if (from->vcpus != vm->cfg.vcpus)
+		lines_add(differences, "%u vCPUs there, %u here", from->vcpus, vm->cfg.vcpus);
+	ram_compare(&vm->mem, from, differences);
+	vmm_machine_compare(&theirs, &here, differences);
+	if (how == MIG_ASK || differences->n)
+		return 0;
 	vm->machine = theirs;
 	return vmm_cpuid_apply(vm, e);
 }
@@ -118,15 +118,20 @@ static int op_state_load(struct mig_vm *mig, const uint8_t *p, size_t len, struc
 	return vmm_state_restore(vm_of(mig), p, len, e);
 }
 
-static const char *op_blocked(struct mig_vm *mig)
+static int op_consent(struct mig_vm *mig, unsigned overridden, struct err *e)
 {
-	struct vm *vm = vm_of(mig);
+	static const char *const names[MIG_PARTY_N] = { "host", "firmware", "guest" };
+	char all[200] = "";
+	size_t len = 0;
 
-	if (__atomic_load_n(&vm->pages.lost, __ATOMIC_RELAXED))
-		return "the list of shared pages is incomplete (out of memory earlier)";
-	if (!(atomic_load(&vm->migration) & 1))
-		return "guest has not enabled migration (MSR 0x4b564d08 is 0)";
-	return NULL;
+	for (unsigned who = 0; who < MIG_PARTY_N; who++) {
+		const char *why = vm_says_no(vm_of(mig), (enum mig_party)who);
+
+		if (why && !(overridden & 1u << who) && len < sizeof(all))
+			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s: %s",
+						len ? "; " : "", names[who], why);
+	}
+	return len ? err_set(e, -EPERM, "%s", all) : 0;
 }
 
 const struct mig_vm_ops vmm_migratable_ops = {
@@ -137,5 +142,5 @@ const struct mig_vm_ops vmm_migratable_ops = {
 	.shared = op_shared,
 	.state_save = op_state_save,
 	.state_load = op_state_load,
-	.blocked = op_blocked,
+	.consent = op_consent,
 };

@@ -19,7 +19,7 @@ void vmm_msr_read(struct vmm_vcpu *v)
 	bool soft = vm->mig.sev->soft;
 
 	v->run->msr.error = 0;
-	if (v->run->msr.index == MSR_MIGRATION)
+	if (v->run->msr.index == MSR_MIGRATION && !vm->cfg.no_migration)
 		v->run->msr.data = atomic_load(&vm->migration);
 	else if (soft && v->run->msr.index == MSR_SEV_STATUS)
 		v->run->msr.data = SEV_STATUS_ENABLED;
@@ -35,7 +35,8 @@ void vmm_msr_write(struct vmm_vcpu *v)
 	uint64_t value = v->run->msr.data;
 
 	v->run->msr.error = 0;
-	if (v->run->msr.index == MSR_MIGRATION && !(value & ~(uint64_t)MIGRATION_READY)) {
+	if (v->run->msr.index == MSR_MIGRATION && !vm->cfg.no_migration &&
+	    !(value & ~(uint64_t)MIGRATION_READY)) {
 		if (atomic_exchange(&vm->migration, value) != value)
 			log_info("vmm", "%s: guest %s migration", vm->name,
 				 value ? "allows" : "does not allow");

@@ -87,6 +87,8 @@ static int vm_make(struct vm *vm, struct err *e)
 	if (!r)
 		r = vm_sev(vm, e);
 	if (!r)
+		r = vmm_host_hypercalls(vm, e);
+	if (!r)
 		r = vmm_host_msr_filter(vm, e);
 	if (!r)
 		r = vmm_console_open(vm, e);

@@ -34,6 +34,8 @@ struct vm_config {
 	unsigned cbit;   /* 0: what the platform offers */
 	int console_in;  /* -1: none; borrowed */
 	int console_out; /* -1: none; borrowed */
+	/* Do not offer it to the guest (CPUID), and refuse to move it. */
+	bool no_migration;
 };
 
 struct vm_boot {
@@ -66,6 +68,8 @@ int vm_event_fd(const struct vm *vm);
 const uint8_t *vm_measurement(const struct vm *vm);
 /* Value of MSR 0x4b564d08, and whether it was ever written. */
 bool vm_migration_msr(struct vm *vm, uint64_t *value);
+/* Why this party does not want the guest moved, or NULL: it says yes. Any thread. */
+const char *vm_says_no(struct vm *vm, enum mig_party who);
 /* Frames in the shared-region list. */
 uint64_t vm_shared_pages(struct vm *vm);
 /* SHA-256 over every private and shared page that was ever written, in address order, with the

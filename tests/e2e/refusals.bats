@@ -142,7 +142,8 @@ ready_source() { # [PLATFORM [OPTION...]]
 	ready_source
 	target_start dst "unix:$dir/b"
 	refused '0x4b564d08' "unix:$dir/b"
-	"$SEVMIG" migrate src "unix:$dir/b" --force
+	refused 'guest: it has not enabled' "unix:$dir/b" --force host,firmware
+	"$SEVMIG" migrate src "unix:$dir/b" --force guest
 	assert_ticking "$dir/dst.con"
 }
 

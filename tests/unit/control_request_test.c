@@ -65,11 +65,12 @@ static void every_command_is_found_by_its_name(void **state)
 static void reads_all_arguments_of_migrate(void **state)
 {
 	(void)state;
-	assert_int_equal(get("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:/x\","
-			     "\"x-root\":\"/r\",\"x-allow\":\"/a\",\"x-tls-dir\":\"/t\","
-			     "\"x-tls-peer\":\"b\",\"x-max-downtime\":0,\"x-max-passes\":7,"
-			     "\"x-max-bandwidth\":1048576,\"x-commit-wait\":5,\"x-force\":true}}"),
-			 0);
+	assert_int_equal(
+		get("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:/x\","
+		    "\"x-root\":\"/r\",\"x-allow\":\"/a\",\"x-tls-dir\":\"/t\","
+		    "\"x-tls-peer\":\"b\",\"x-max-downtime\":0,\"x-max-passes\":7,"
+		    "\"x-max-bandwidth\":1048576,\"x-commit-wait\":5,\"x-force\":\"guest\"}}"),
+		0);
 	assert_string_equal(req.args.uri, "unix:/x");
 	assert_string_equal(req.args.root, "/r");
 	assert_string_equal(req.args.allow, "/a");
@@ -80,7 +81,7 @@ static void reads_all_arguments_of_migrate(void **state)
 	assert_true(req.args.max_bandwidth.v == 1048576);
 	assert_true(req.args.commit_wait.v == 5);
 	assert_false(req.args.downtime_limit.given);
-	assert_true(req.args.force);
+	assert_string_equal(req.args.force, "guest");
 }
 
 static void names_what_is_wrong(void **state)
@@ -105,7 +106,7 @@ static void names_what_is_wrong(void **state)
 	refuses("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"u\",\"x-max-passes\":1.5}}",
 		-EINVAL, "Invalid parameter type for 'x-max-passes', expected: integer");
 	refuses("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"u\",\"x-force\":1}}", -EINVAL,
-		"Invalid parameter type for 'x-force', expected: boolean");
+		"Invalid parameter type for 'x-force', expected: string");
 	refuses("{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}", -EINVAL,
 		"Invalid parameter type for 'enable', expected: empty array");
 }

@@ -199,14 +199,16 @@ static int fake_describe(struct mig_vm *mig, struct mig_vm_desc *out, struct err
 	return 0;
 }
 
-static int fake_accept(struct mig_vm *mig, const struct mig_vm_desc *from, struct err *e)
+static int fake_accept(struct mig_vm *mig, const struct mig_vm_desc *from, enum mig_accept how,
+		       struct lines *differences, struct err *e)
 {
 	struct fake_vm *vm = fake_of(mig);
 
+	vm->taken += how == MIG_TAKE;
 	if (vm->stubborn)
-		return err_set(e, -EINVAL, "too stubborn");
+		lines_add(differences, "too stubborn");
 	if (from->vcpus != vm->vcpus)
-		return err_set(e, -EINVAL, "vcpus: %u there, %u here", from->vcpus, vm->vcpus);
+		lines_add(differences, "vcpus: %u there, %u here", from->vcpus, vm->vcpus);
 	return from->machine_len == 7 && memcmp(from->machine, "machine", 7) == 0
 		       ? 0
 		       : err_set(e, -EINVAL, "another machine");
@@ -300,9 +302,13 @@ static int fake_state_load(struct mig_vm *mig, const uint8_t *p, size_t len, str
 	return 0;
 }
 
-static const char *fake_blocked(struct mig_vm *mig)
+static int fake_consent(struct mig_vm *mig, unsigned overridden, struct err *e)
 {
-	return fake_of(mig)->blocked;
+	const char *why = fake_of(mig)->blocked;
+
+	if (!why || (overridden & 1u << MIG_PARTY_GUEST))
+		return 0;
+	return err_set(e, -EPERM, "guest: %s", why);
 }
 
 static const struct mig_vm_ops fake_ops = {
@@ -313,7 +319,7 @@ static const struct mig_vm_ops fake_ops = {
 	.shared = fake_shared,
 	.state_save = fake_state_save,
 	.state_load = fake_state_load,
-	.blocked = fake_blocked,
+	.consent = fake_consent,
 };
 
 /* --- life ------------------------------------------------------------------------------------ */

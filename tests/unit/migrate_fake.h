@@ -42,6 +42,7 @@ struct fake_vm {
 	bool paused;         /* by its operator; part of the state */
 	bool ended;          /* powered off */
 	bool stubborn;       /* accept() says no */
+	unsigned taken;      /* calls of accept() that were not a mere question */
 	bool broken_load;
 	const char *blocked;
 	uint32_t vcpus;

@@ -280,9 +280,34 @@ static void force_moves_a_guest_that_is_not_ready(void **state)
 {
 	(void)state;
 	rig.src->blocked = "no";
-	rig.source_params.force = true;
+	rig.source_params.force = 1u << MIG_PARTY_GUEST;
 	rig_move(&rig);
 	assert_moved();
+}
+
+static void force_that_names_another_party_changes_nothing(void **state)
+{
+	(void)state;
+	rig.src->blocked = "no";
+	rig.source_params.force = 1u << MIG_PARTY_HOST | 1u << MIG_PARTY_FIRMWARE;
+	rig_move(&rig);
+	assert_stayed("the guest must not be moved: guest: no");
+}
+
+static void parties_are_read_by_name(void **state)
+{
+	struct err e = { 0 };
+	unsigned bits;
+
+	(void)state;
+	assert_int_equal(mig_parties_get("guest,host", &bits, &e), 0);
+	assert_int_equal(bits, 1u << MIG_PARTY_GUEST | 1u << MIG_PARTY_HOST);
+	assert_int_equal(mig_parties_get(NULL, &bits, &e), 0);
+	assert_int_equal(bits, 0);
+	assert_int_equal(mig_parties_get("firmware,,guest", &bits, &e), -EINVAL);
+	assert_int_equal(mig_parties_get("guest,", &bits, &e), -EINVAL);
+	assert_int_equal(mig_parties_get("guests", &bits, &e), -EINVAL);
+	assert_string_equal(e.msg, "'guests' is not host, firmware or guest");
 }
 
 static void changes_its_mind(struct fake_vm *vm)
@@ -446,6 +471,8 @@ int main(void)
 		T(a_paused_guest_stays_paused_when_it_stays),
 		T(refuses_a_guest_that_is_not_ready_before_anything_is_sent),
 		T(force_moves_a_guest_that_is_not_ready),
+		T(force_that_names_another_party_changes_nothing),
+		T(parties_are_read_by_name),
 		T(stops_when_the_guest_withdraws_its_support),
 		T(a_target_that_is_not_accepted_gets_nothing),
 		T(another_source_may_come_after_one_that_went_away),

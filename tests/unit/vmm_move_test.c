@@ -6,6 +6,7 @@
 #include "tests/unit/vmm_util.h"
 
 #include "base/gpa.h"
+#include "vmm/machine.h"
 #include "vmm/state.h"
 
 /* a, b, c ... z, a ...: one letter each some thousand instructions; counts in memory, too. */
@@ -29,13 +30,15 @@ static struct vm *incoming(struct util_place *u, struct vm *from, unsigned vcpus
 {
 	struct vm *vm = util_vm(u, "guest", vcpus);
 	struct mig_vm *a = vm_migratable(from), *b = vm_migratable(vm);
+	struct lines differences = { 0 };
 	struct mig_vm_desc desc;
 	struct err e = { 0 };
 
 	util_ok(vm_incoming(vm, &e), &e);
 	assert_int_equal(vm_state(vm), VM_INCOMING);
 	util_ok(a->ops->describe(a, &desc, &e), &e);
-	util_ok(b->ops->accept(b, &desc, &e), &e);
+	util_ok(b->ops->accept(b, &desc, MIG_TAKE, &differences, &e), &e);
+	assert_int_equal(differences.n, 0);
 	return vm;
 }
 
@@ -209,35 +212,38 @@ static void running_guest_has_no_state_to_save(void **state)
 	vm_free(vm);
 }
 
-static void other_machine_is_refused_with_its_first_difference(void **state)
+static void other_machine_is_refused_with_each_difference(void **state)
 {
 	struct util_place *u = *state;
 	struct vm *vm = util_boot(u, alphabet, sizeof(alphabet), 1);
 	struct mig_vm *a = vm_migratable(vm), *b;
 	struct vm *target = util_vm(u, "guest", 1);
+	struct lines differences = { 0 };
 	struct mig_vm_desc desc, other;
 	struct err e = { 0 };
 
 	b = vm_migratable(target);
 	util_ok(a->ops->describe(a, &desc, &e), &e);
-	assert_int_equal(b->ops->accept(b, &desc, &e), -EINVAL);
+	assert_int_equal(b->ops->accept(b, &desc, MIG_TAKE, &differences, &e), -EINVAL);
 	util_ok(vm_incoming(target, &e), &e);
 	other = desc;
 	other.vcpus = 2;
-	assert_int_equal(b->ops->accept(b, &other, &e), -ENOTSUP);
-	assert_non_null(strstr(e.msg, "2 vCPUs there, 1 here"));
+	other.ram[0].size *= 2;
+	util_ok(b->ops->accept(b, &other, MIG_TAKE, &differences, &e), &e);
+	assert_int_equal(differences.n, 2);
+	assert_string_equal(differences.v[0], "2 vCPUs there, 1 here");
+	assert_non_null(strstr(differences.v[1], "RAM range 0"));
 	other = desc;
 	other.cbit--;
-	assert_int_equal(b->ops->accept(b, &other, &e), -ENOTSUP);
+	assert_int_equal(b->ops->accept(b, &other, MIG_TAKE, &differences, &e), -EPROTO);
 	assert_non_null(strstr(e.msg, "C-bit"));
 	other = desc;
-	other.ram[0].size *= 2;
-	assert_int_equal(b->ops->accept(b, &other, &e), -ENOTSUP);
-	assert_non_null(strstr(e.msg, "RAM range 0"));
-	other = desc;
 	other.machine_len--;
-	assert_int_equal(b->ops->accept(b, &other, &e), -EPROTO);
-	util_ok(b->ops->accept(b, &desc, &e), &e);
+	assert_int_equal(b->ops->accept(b, &other, MIG_TAKE, &differences, &e), -EPROTO);
+	differences.n = 0;
+	util_ok(b->ops->accept(b, &desc, MIG_ASK, &differences, &e), &e);
+	util_ok(b->ops->accept(b, &desc, MIG_TAKE, &differences, &e), &e);
+	assert_int_equal(differences.n, 0);
 	vm_free(vm);
 	vm_free(target);
 }
@@ -247,12 +253,46 @@ static void guest_that_never_asked_is_blocked(void **state)
 	struct util_place *u = *state;
 	struct vm *vm = util_boot(u, alphabet, sizeof(alphabet), 1);
 	struct mig_vm *a = vm_migratable(vm);
+	struct err e = { 0 };
 	uint64_t value = 7;
 
 	assert_false(vm_migration_msr(vm, &value));
 	assert_int_equal(value, 0);
-	assert_string_equal(a->ops->blocked(a),
-			    "guest has not enabled migration (MSR 0x4b564d08 is 0)");
+	assert_int_equal(a->ops->consent(a, 0, &e), -EPERM);
+	assert_string_equal(e.msg, "guest: it has not enabled migration (MSR 0x4b564d08 is 0)");
+	assert_null(vm_says_no(vm, MIG_PARTY_HOST));
+	assert_null(vm_says_no(vm, MIG_PARTY_FIRMWARE));
+	assert_int_equal(a->ops->consent(a, 1u << MIG_PARTY_FIRMWARE, &e), -EPERM);
+	assert_int_equal(a->ops->consent(a, 1u << MIG_PARTY_GUEST, &e), 0);
+	vm_free(vm);
+}
+
+static void host_that_was_told_not_to_says_no(void **state)
+{
+	struct util_place *u = *state;
+	struct vm_config cfg = { .name = "guest",
+				 .memory = 32u << 20,
+				 .vcpus = 1,
+				 .console_in = -1,
+				 .console_out = u->console[1],
+				 .no_migration = true };
+	struct err e = { 0 };
+	struct mig_vm_desc desc;
+	struct vmm_machine m;
+	struct vm *vm = NULL;
+	struct mig_vm *a;
+
+	if (!u->platform)
+		skip();
+	util_ok(vm_new(&cfg, u->platform, &vm, &e), &e);
+	util_ok(vm_incoming(vm, &e), &e);
+	a = vm_migratable(vm);
+	util_ok(a->ops->describe(a, &desc, &e), &e);
+	util_ok(vmm_machine_get(desc.machine, desc.machine_len, &m, &e), &e);
+	assert_int_equal(vmm_machine_leaf(&m, 0x40000001, 0)->eax & (3u << 16), 0);
+	assert_non_null(strstr(vm_says_no(vm, MIG_PARTY_HOST), "--no-migration"));
+	assert_int_equal(a->ops->consent(a, 0, &e), -EPERM);
+	assert_memory_equal(e.msg, "host: migration was turned off", 30);
 	vm_free(vm);
 }
 
@@ -365,7 +405,7 @@ static void test_guest_counts_on_after_the_move(void **state)
 	memset(out, 0, sizeof(out));
 	wait_for(u, out, sizeof(out), "ready");
 	wait_for(u, out, sizeof(out), "tick 10\n");
-	assert_null(a->ops->blocked(a));
+	assert_int_equal(a->ops->consent(a, 0, &e), 0);
 	assert_true(vm_shared_pages(vm) > 0);
 	target = incoming(u, vm, 1);
 	b = vm_migratable(target);
@@ -406,8 +446,9 @@ int main(void)
 		util_test(target_does_not_run_before_it_is_let_go),
 		util_test(hostile_state_is_refused_and_touches_nothing),
 		util_test(running_guest_has_no_state_to_save),
-		util_test(other_machine_is_refused_with_its_first_difference),
+		util_test(other_machine_is_refused_with_each_difference),
 		util_test(guest_that_never_asked_is_blocked),
+		util_test(host_that_was_told_not_to_says_no),
 		util_test(clocks_go_on_from_where_they_stood),
 		util_test(test_guest_counts_on_after_the_move),
 	};

@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Host, firmware and guest must all say yes before a guest is moved; status shows who does not, and
+# why; what they said goes with the guest.
+
+load lib
+
+setup_file() { shared_setup; }
+setup() {
+	need_kvm
+	case_setup
+	mem=16M
+	append="private=1M shared=64K dirty=0 pace=5ms"
+}
+teardown() { case_teardown; }
+
+says() { # NAME PARTY: "yes", or the reason why not
+	"$SEVMIG" status "$1" --json |
+		jq -r --arg who "$2" '."x-sevmig".negotiation[$who] | if .ready then "yes" else .reason end'
+}
+
+ready_source() {
+	guest_start src plat-a a "$@"
+	wait_line "$dir/src.con" '^tick 3$'
+}
+
+# refused PATTERN OPTION...: src stays, with this in the error, and goes on.
+refused() {
+	local pattern=$1 rc=0
+	shift
+	timeout 60 "$SEVMIG" migrate src "$@" 2>"$dir/move.err" >"$dir/move.out" || rc=$?
+	[ "$rc" -eq 3 ] || fail "exit code $rc, not 3" "$dir/move.err"
+	grep -qE -- "$pattern" "$dir/move.err" || fail "no '$pattern' in the error" "$dir/move.err"
+	assert_ticking "$dir/src.con"
+}
+
+@test "three times yes, and the list of shared pages with it, go from A to B to C" {
+	ready_source
+	local who
+	for who in host firmware guest; do
+		[ "$(says src $who)" = yes ] || fail "$who: $(says src $who)"
+	done
+	[ "$("$SEVMIG" status src | grep -cE '^(host|firmware|guest) +says +yes$')" -eq 3 ]
+	target_start b "unix:$dir/b.mig"
+	"$SEVMIG" migrate src "$uri"
+	wait_line "$dir/b.con" '^tick '
+	[ "$(says b guest)" = yes ]
+	target_start c "unix:$dir/c.mig" plat-a
+	"$SEVMIG" migrate b "$uri"
+	assert_ticking "$dir/c.con"
+	[ "$(says c guest) $(says c firmware) $(says c host)" = "yes yes yes" ]
+	assert_no_gap "$dir/src.con" "$dir/b.con" "$dir/c.con"
+}
+
+@test "a host that does not offer it: the guest sees no feature bit, and is not moved" {
+	ready_source --no-migration
+	[[ $(says src host) == *"turned off"*--no-migration* ]] || fail "$(says src host)"
+	# The bit was off for the guest, so it said nothing.
+	wait_line "$dir/src.con" 'migration control not written'
+	[[ $(says src guest) == *"MSR 0x4b564d08 is 0"* ]] || fail "$(says src guest)"
+	[ "$(says src firmware)" = yes ]
+	target_start dst "unix:$dir/b"
+	refused 'host: migration was turned off.*; guest: it has not enabled' "unix:$dir/b"
+	refused 'moved: host: migration was turned off' "unix:$dir/b" --force guest,firmware
+	refused 'moved: guest: it has not enabled' "unix:$dir/b" --force host
+}
+
+@test "a guest that says nothing is shown, refused, and moved when its no is named" {
+	append="$append msr=0"
+	ready_source
+	[ "$(says src host) $(says src firmware)" = "yes yes" ]
+	"$SEVMIG" status src | grep -qE '^guest +says +no: it has not enabled migration'
+	target_start dst "unix:$dir/b"
+	refused 'guest: it has not enabled migration \(MSR 0x4b564d08 is 0\)' "unix:$dir/b"
+	"$SEVMIG" migrate src "unix:$dir/b" --force guest
+	assert_ticking "$dir/dst.con"
+	[[ $(says dst guest) == "it has not enabled"* ]]
+}
+
+@test "a party that does not exist cannot be overridden" {
+	ready_source
+	refused "'everybody' is not host, firmware or guest" "unix:$dir/b" --force guest,everybody
+}

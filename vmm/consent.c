@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The three who must say yes before a guest is moved.
+ *
+ * Host: its operator has not turned migration off, KVM reports conversions, the platform sends, and
+ * the list of shared pages is whole. Firmware: what booted the guest told it, and us, that it keeps
+ * the list right from the first instruction on; where the monitor loads the kernel itself that is
+ * the monitor's own part, otherwise the image's table says so (vmm/machine.h). Guest: MSR
+ * 0x4b564d08.
+ */
+
+#include "vmm/impl.h"
+
+enum { SENDS_UNKNOWN, SENDS_YES, SENDS_NO };
+
+/* Asked once: a kernel does not learn it later. */
+static bool host_sends(struct vm *vm)
+{
+	int known = atomic_load(&vm->sends);
+
+	if (known == SENDS_UNKNOWN) {
+		known = sev_send_offered(vm->mig.sev) ? SENDS_YES : SENDS_NO;
+		atomic_store(&vm->sends, known);
+	}
+	return known == SENDS_YES;
+}
+
+static const char *host_no(struct vm *vm)
+{
+	if (vm->cfg.no_migration)
+		return "migration was turned off for it (--no-migration)";
+	if (vm->hypercalls_lost)
+		return "this KVM does not report MAP_GPA_RANGE";
+	if (__atomic_load_n(&vm->pages.lost, __ATOMIC_RELAXED))
+		return "the list of shared pages is incomplete (out of memory earlier)";
+	if (!host_sends(vm))
+		return "the platform or its driver does not know the SEND commands";
+	return NULL;
+}
+
+static const char *firmware_no(struct vm *vm)
+{
+	if (vm->machine.firmware == MACHINE_FIRMWARE_SILENT)
+		return "the image says nothing of migration in its table";
+	return NULL;
+}
+
+static const char *guest_no(struct vm *vm)
+{
+	if (atomic_load(&vm->migration) & 1)
+		return NULL;
+	return atomic_load(&vm->migration_written)
+		       ? "it withdrew its consent (wrote 0 to MSR 0x4b564d08)"
+		       : "it has not enabled migration (MSR 0x4b564d08 is 0)";
+}
+
+const char *vm_says_no(struct vm *vm, enum mig_party who)
+{
+	switch (who) {
+	case MIG_PARTY_HOST:
+		return host_no(vm);
+	case MIG_PARTY_FIRMWARE:
+		return firmware_no(vm);
+	case MIG_PARTY_GUEST:
+		return guest_no(vm);
+	case MIG_PARTY_N:
+		break;
+	}
+	return "nobody knows it";
+}
