@@ -23,7 +23,13 @@ int chan_send(struct chan *c, const struct chan_msg *m, struct err *e)
 
 int chan_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
 {
-	int r = c->ops->recv(c, m, timeout_ms, e);
+	return chan_recv_into(c, m, (struct chan_room){ NULL, 0 }, timeout_ms, e);
+}
+
+int chan_recv_into(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		   struct err *e)
+{
+	int r = c->ops->recv(c, m, room, timeout_ms, e);
 
 	if (r < 0)
 		return err_wrap(e, r, "from %s", c->peer);

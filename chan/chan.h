@@ -35,12 +35,20 @@ struct chan_msg {
 	size_t body_len;
 };
 
+/* The receiver's own memory for a body, so that it need not be copied out of the channel's. */
+struct chan_room {
+	uint8_t *p; /* NULL: none */
+	size_t len;
+};
+
 struct chan;
 
 struct chan_ops {
 	int (*send)(struct chan *c, const struct chan_msg *m, struct err *e);
-	/* On success the spans in *m are the channel's and good until the next recv. */
-	int (*recv)(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e);
+	/* On success the spans in *m are the channel's and good until the next recv, except a body
+	 * that fits into the room: that is there. */
+	int (*recv)(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		    struct err *e);
 	int (*pending)(struct chan *c, int timeout_ms, struct err *e);
 	void (*abort)(struct chan *c);
 	void (*free)(struct chan *c);
@@ -62,6 +70,10 @@ int must_check chan_send(struct chan *c, const struct chan_msg *m, struct err *e
  * time as long as it moves. -ETIMEDOUT leaves the channel usable only if nothing had arrived yet.
  * An orderly or disorderly end is -ECONNRESET; bad framing or a failed tag is -EPROTO/-EBADMSG. */
 int must_check chan_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e);
+/* The same; a body that fits into room is received there, and m->body points to it. After a failure
+ * the room may hold anything. */
+int must_check chan_recv_into(struct chan *c, struct chan_msg *m, struct chan_room room,
+			      int timeout_ms, struct err *e);
 /* 1: recv would find something (or the end); 0: nothing within timeout_ms; or -errno. */
 int must_check chan_pending(struct chan *c, int timeout_ms, struct err *e);
 /* Any thread: what is blocked, and whatever comes after, fails with -ECANCELED. */

@@ -61,14 +61,15 @@ static int fault_send(struct chan *c, const struct chan_msg *m, struct err *e)
 	return r;
 }
 
-static int fault_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
+static int fault_recv(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		      struct err *e)
 {
 	struct fault *f = fault_of(c);
 	int r = state(f, e), now;
 
 	if (r < 0)
 		return r;
-	r = f->inner->ops->recv(f->inner, m, timeout_ms, e);
+	r = f->inner->ops->recv(f->inner, m, room, timeout_ms, e);
 	c->bytes_received = f->inner->bytes_received;
 	/* Broken by the other thread's send meanwhile: that, not inner's -ECANCELED. */
 	now = r == -ECANCELED ? state(f, e) : 0;

@@ -170,7 +170,8 @@ static int mem_send(struct chan *c, const struct chan_msg *m, struct err *e)
 	return r < 0 ? failed(r, e) : 0;
 }
 
-static int mem_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
+static int mem_recv(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		    struct err *e)
 {
 	struct end *me = end_of(c);
 	struct node *n = NULL;
@@ -193,6 +194,10 @@ static int mem_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct e
 				.head_len = n->head_len,
 				.body = n->bytes + n->head_len,
 				.body_len = n->body_len };
+	if (n->body_len && n->body_len <= room.len) {
+		memcpy(room.p, m->body, n->body_len);
+		m->body = room.p;
+	}
 	return 0;
 }
 

@@ -66,10 +66,11 @@ static int rate_send(struct chan *c, const struct chan_msg *m, struct err *e)
 	return ret;
 }
 
-static int rate_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
+static int rate_recv(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		     struct err *e)
 {
 	struct chan *inner = rate_of(c)->inner;
-	int r = inner->ops->recv(inner, m, timeout_ms, e);
+	int r = inner->ops->recv(inner, m, room, timeout_ms, e);
 
 	c->bytes_received = inner->bytes_received;
 	return r;

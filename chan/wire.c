@@ -175,6 +175,8 @@ bool chan_wire_cut(struct chan *c, const struct chan_msg *m)
 struct incoming {
 	uint8_t frame[CHAN_FRAME_LEN];
 	struct chan_frame f;
+	struct chan_room room; /* the receiver's */
+	uint8_t *body;         /* in there, or in our own memory */
 	size_t got;
 };
 
@@ -203,6 +205,16 @@ static int head_open(struct dir *d, const struct incoming *in, struct err *e)
 			       in->f.head_len, d->head.p + in->f.head_len, d->head.p, e);
 }
 
+static int body_room(struct wire *w, struct incoming *in, struct err *e)
+{
+	int r = 0;
+
+	if (in->f.body_len > in->room.len)
+		r = room(&w->body, in->f.body_len, e);
+	in->body = in->f.body_len > in->room.len ? w->body.p : in->room.p;
+	return r;
+}
+
 static int rest_recv(struct wire *w, struct incoming *in, struct err *e)
 {
 	size_t head_len = in->f.head_len + tag_len(&w->rx);
@@ -211,21 +223,22 @@ static int rest_recv(struct wire *w, struct incoming *in, struct err *e)
 	int r = room(&w->rx.head, head_len, e);
 
 	if (r == 0)
-		r = room(&w->body, in->f.body_len, e);
+		r = body_room(w, in, e);
 	if (r == 0)
 		r = seq_next(&w->rx, &seq, e);
 	if (r < 0)
 		return r;
 	v[0] = (struct iovec){ w->rx.head.p, head_len };
-	v[1] = (struct iovec){ w->body.p, in->f.body_len };
+	v[1] = (struct iovec){ in->body, in->f.body_len };
 	r = chan_io_readv(&w->io, v, 2, chan_io_deadline(CHAN_STALL_MS), &in->got, e);
 	return r == 0 && w->rx.gcm ? head_open(&w->rx, in, e) : r;
 }
 
-static int wire_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
+static int wire_recv(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		     struct err *e)
 {
 	struct wire *w = wire_of(c);
-	struct incoming in = { 0 };
+	struct incoming in = { .room = room };
 	int r;
 
 	if (chan_io_aborted(&w->io))
@@ -247,7 +260,7 @@ static int wire_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct 
 	*m = (struct chan_msg){ .type = in.f.type,
 				.head = w->rx.head.p,
 				.head_len = in.f.head_len,
-				.body = w->body.p,
+				.body = in.body,
 				.body_len = in.f.body_len };
 	return 0;
 }

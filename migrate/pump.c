@@ -144,7 +144,8 @@ int mig_writer_flush(struct mig_pump *p, int timeout_ms, struct err *e)
 static int read_batch(struct mig_pump *p, struct mig_batch *b, struct err *e)
 {
 	struct chan_msg m = { 0 };
-	int r = chan_recv(p->c, &m, p->stall_ms, e);
+	int r = chan_recv_into(p->c, &m, (struct chan_room){ b->body, STREAM_BODY_MAX },
+			       p->stall_ms, e);
 
 	if (r < 0)
 		return r;
@@ -156,8 +157,6 @@ static int read_batch(struct mig_pump *p, struct mig_batch *b, struct err *e)
 	b->body_len = m.body_len;
 	if (m.head_len)
 		memcpy(b->head, m.head, m.head_len);
-	if (m.body_len)
-		memcpy(b->body, m.body, m.body_len);
 	return mig_hashed(m.type) ? chan_digest_add(p->digest, &m, e) : 0;
 }
 

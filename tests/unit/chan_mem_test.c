@@ -112,6 +112,42 @@ static void make_pair(bool bytes, struct chan **a, struct chan **b)
 	assert_int_equal(chan_wire_new(&io, &cfg, b, &e), 0);
 }
 
+/* In the room if it fits there, whatever wraps the channel; else in the channel's own memory. */
+static void a_body_that_fits_is_received_where_the_receiver_says(void **state)
+{
+	static uint8_t here[64];
+
+	(void)state;
+	for (int bytes = 0; bytes < 2; bytes++) {
+		struct chan *a, *b;
+		struct err e = { 0 };
+
+		make_pair(bytes, &a, &b);
+		b = chan_fault_wrap(chan_rate_wrap(b, 0), 100, CHAN_FAULT_BEFORE);
+		assert_non_null(b);
+		for (uint32_t len = 0; len <= sizeof(here) + 1; len++) {
+			const struct chan_room room = { here, sizeof(here) };
+			uint8_t *body = pattern_new(len, len);
+			const struct chan_msg m = { len, (const uint8_t *)"head", 4, body, len };
+			struct chan_msg got;
+
+			memset(here, 0, sizeof(here));
+			assert_int_equal(chan_send(a, &m, &e), 0);
+			assert_int_equal(chan_recv_into(b, &got, room, WAIT_MS, &e), 0);
+			assert_int_equal(got.body_len, len);
+			if (len) {
+				assert_memory_equal(got.body, body, len);
+				assert_int_equal(got.body == here, len <= sizeof(here));
+			}
+			for (size_t i = got.body == here ? len : 0; i < sizeof(here); i++)
+				assert_int_equal(here[i], 0);
+			free(body);
+		}
+		chan_free(a);
+		chan_free(b);
+	}
+}
+
 #define EXCHANGE 5u
 
 static int exchange_send(struct chan *c, struct err *e)
@@ -258,6 +294,7 @@ int main(void)
 		cmocka_unit_test(delivers_what_was_sent_before_the_end),
 		cmocka_unit_test(waits_no_longer_than_told),
 		cmocka_unit_test(abort_breaks_a_full_queue_and_an_empty_one),
+		cmocka_unit_test(a_body_that_fits_is_received_where_the_receiver_says),
 		cmocka_unit_test(breaks_each_send_where_it_was_told),
 		cmocka_unit_test(a_fault_wakes_the_receiving_thread),
 		cmocka_unit_test(an_abort_shows_through_the_wrappers),

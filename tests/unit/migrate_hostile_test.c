@@ -69,9 +69,10 @@ static int record_send(struct chan *c, const struct chan_msg *m, struct err *e)
 	return inner_of(c)->ops->send(inner_of(c), m, e);
 }
 
-static int record_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
+static int record_recv(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		       struct err *e)
 {
-	return inner_of(c)->ops->recv(inner_of(c), m, timeout_ms, e);
+	return chan_recv_into(inner_of(c), m, room, timeout_ms, e);
 }
 
 static int record_pending(struct chan *c, int timeout_ms, struct err *e)

@@ -262,9 +262,10 @@ static struct chan *inner_of(struct chan *c)
 	return ((struct tricky *)c)->inner;
 }
 
-static int tricky_recv(struct chan *c, struct chan_msg *m, int timeout_ms, struct err *e)
+static int tricky_recv(struct chan *c, struct chan_msg *m, struct chan_room room, int timeout_ms,
+		       struct err *e)
 {
-	return chan_recv(inner_of(c), m, timeout_ms, e);
+	return chan_recv_into(inner_of(c), m, room, timeout_ms, e);
 }
 
 static int tricky_pending(struct chan *c, int timeout_ms, struct err *e)
