@@ -96,6 +96,24 @@ static int launch_encrypt(struct vm *vm, const struct boot_image *img, struct er
 	return r;
 }
 
+/* The owner sees the measurement before anything secret goes in. */
+static int launch_secret(struct vm *vm, const struct vm_boot *boot, struct err *e)
+{
+	struct vm_secret s = { 0 };
+	uint8_t *at;
+	int r = boot->secret ? boot->secret(boot->secret_ctx, vm->measurement, &s, e) : 1;
+
+	if (r == 1)
+		return 0;
+	if (r < 0)
+		return err_wrap(e, r, "the guest owner's secret");
+	at = vmm_memory_at(&vm->mem, s.at, s.len);
+	if (!at)
+		return err_set(e, -EINVAL, "the guest owner's secret: %zu bytes at %#llx: no RAM",
+			       s.len, (unsigned long long)s.at.v);
+	return sev_launch_secret(vm->mig.sev, s.hdr, at, s.packet, s.len, e);
+}
+
 static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
 		      struct err *e)
 {
@@ -112,7 +130,8 @@ static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_ima
 	if (r)
 		return r;
 	vm->measured = true;
-	return sev_launch_finish(sev, e);
+	r = launch_secret(vm, boot, e);
+	return r < 0 ? r : sev_launch_finish(sev, e);
 }
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e)

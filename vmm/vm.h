@@ -38,6 +38,14 @@ struct vm_config {
 	bool no_migration;
 };
 
+/* What the guest's owner answers to a measurement: a LAUNCH_SECRET packet, and its place. */
+struct vm_secret {
+	struct gpa at;
+	uint8_t hdr[SEV_PACKET_HDR_LEN];
+	const void *packet; /* of whoever answered; good until vm_boot() returns */
+	size_t len;
+};
+
 struct vm_boot {
 	const char *kernel; /* bzImage or ELF */
 	const char *initrd; /* or NULL */
@@ -45,6 +53,11 @@ struct vm_boot {
 	/* Guest owner's launch session, all or none. */
 	const void *dh, *session;
 	size_t dh_len, session_len;
+	/* Between the measurement and the end of the launch: asks the owner and may wait. 0 with
+	 * *out filled; 1: no secret, launch on; -errno: the launch fails. NULL: nobody to ask. */
+	int (*secret)(void *ctx, const uint8_t measurement[SEV_MEASURE_LEN], struct vm_secret *out,
+		      struct err *e);
+	void *secret_ctx;
 };
 
 struct vm;
