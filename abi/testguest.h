@@ -19,6 +19,7 @@
  *	seed=N		of the pattern, default 1
  *	canary=HEX	16 to 64 bytes that end each private data page
  *	shared-canary=HEX	the same for shared data pages
+ *	regcanary=N	hold values of N < 2^48 in registers whenever there is nothing to do
  *	msr=0		do not write the migration-control MSR
  *	quiet		no lines about sweeps
  *
@@ -47,6 +48,8 @@
 #define TESTGUEST_MAGIC 0x7473657567766573ull /* "sevguest", for a private page */
 #define TESTGUEST_MAGIC_SHARED (TESTGUEST_MAGIC ^ 1)
 #define TESTGUEST_CANARY_MAX 64u
+#define TESTGUEST_REGCANARIES 16u
+#define TESTGUEST_REGCANARY 0x40u /* no byte of a value is a line's end */
 
 /*
  * A data page is 512 little-endian words: the magic of its state, its guest physical address, its
@@ -66,6 +69,12 @@ enum {
 static inline uint64_t testguest_start(uint64_t seed, uint64_t gpa, uint64_t generation)
 {
 	return seed * 0x9e3779b97f4a7c15ull ^ gpa * 0xd1342543de82ef95ull ^ generation << 40;
+}
+
+/* What register i of processor cpu holds. */
+static inline uint64_t testguest_regcanary(uint64_t n, unsigned cpu, unsigned i)
+{
+	return n << 16 | cpu << 8 | TESTGUEST_REGCANARY | i;
 }
 
 /* splitmix64 */

@@ -9,7 +9,7 @@
  * space, every page accessible to both; nothing here is a security boundary.
  *
  *	CPL0	entry.S traps.S trampoline.S main.c traps.c mm.c timer.c uart.c smp.c vc.c ghcb.c
- *	CPL3	workload.c areas.c pages.c console.c options.c
+ *	CPL3	workload.c canary.S areas.c pages.c console.c options.c
  *	both	string.c
  */
 
@@ -141,7 +141,8 @@ static inline uint8_t inb(uint16_t port)
 /* --- CPL3 ------------------------------------------------------------------------------------- */
 
 struct options {
-	uint64_t private_len, shared_len, span, dirty, pool, flips, sweep_us, pace_us, seed;
+	uint64_t private_len, shared_len, span, dirty, pool, flips, sweep_us, pace_us, seed,
+		regcanary;
 	bool burst, idle, quiet, msr;
 	uint8_t canary[2][64]; /* private, shared */
 };

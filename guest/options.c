@@ -16,6 +16,7 @@ static const struct {
 	{ "pool", NUMBER, offsetof(struct options, pool) },
 	{ "flips", NUMBER, offsetof(struct options, flips) },
 	{ "seed", NUMBER, offsetof(struct options, seed) },
+	{ "regcanary", NUMBER, offsetof(struct options, regcanary) },
 	{ "msr", NUMBER, offsetof(struct options, msr) },
 	{ "sweep", TIME, offsetof(struct options, sweep_us) },
 	{ "pace", TIME, offsetof(struct options, pace_us) },

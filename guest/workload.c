@@ -5,6 +5,7 @@
 
 #define BATCH 256u /* pages between two looks at the clock */
 #define LATE_MS 100u
+#define HOLD_MS 2u     /* as long as the registers hold canaries without a look at what is due */
 #define OTHERS_PACE 4u /* other processors' ticks are that much rarer than the first one's */
 
 /* Something due at regular times; what was missed by far (the guest was stopped) is not made up. */
@@ -180,6 +181,20 @@ static void data_work(struct worker *w, uint64_t now)
 		sweep_some(w);
 }
 
+/* Nothing to do. */
+static void rest(const struct worker *w)
+{
+	uint64_t v[TESTGUEST_REGCANARIES];
+
+	if (!opt.regcanary) {
+		guest_call(GUEST_CALL_IDLE, 0, 0);
+		return;
+	}
+	for (unsigned i = 0; i < TESTGUEST_REGCANARIES; i++)
+		v[i] = testguest_regcanary(opt.regcanary, w->cpu, i);
+	canary_hold(v, rdtsc() + guest_info.tsc_khz * HOLD_MS);
+}
+
 static void work_once(struct worker *w)
 {
 	const char *line = w->cpu ? NULL : console_line();
@@ -192,7 +207,7 @@ static void work_once(struct worker *w)
 	if (!opt.idle)
 		data_work(w, now);
 	if (!w->sweeping && (opt.idle || !opt.burst))
-		guest_call(GUEST_CALL_IDLE, 0, 0);
+		rest(w);
 }
 
 static void timers_start(struct worker *w)

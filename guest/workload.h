@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/testguest.h"
 #include "guest/guest.h"
 
 enum area_kind { AREA_PRIVATE, AREA_SHARED, AREA_POOL, AREA_COUNT };
@@ -37,6 +38,9 @@ void area_verify(struct area *a, uint64_t i);
 void area_flip(struct area *a, uint64_t i);
 /* The generations themselves are as they were last. */
 void area_sum_verify(const struct area *a);
+
+/* canary.S */
+void canary_hold(const uint64_t v[TESTGUEST_REGCANARIES], uint64_t until);
 
 /* Say why, and halt. */
 void die(const char *why);

@@ -76,6 +76,14 @@ wait_line() { # FILE PATTERN [SECONDS]
 	wait_for "${3:-20}" has_line "$1" "$2" || fail "no line '$2' in $1" "$1"
 }
 
+holds() { # FILE HEX: the bytes occur in it
+	local pattern='' i
+	for ((i = 0; i < ${#2}; i += 2)); do
+		pattern+="\\x${2:i:2}"
+	done
+	LC_ALL=C grep -qaP -- "$pattern" "$1"
+}
+
 # ticks FILE...: the numbers of the whole tick lines of the files, read as one. The last line may
 # still be in the writing ("tick 7" of "tick 71"): a mark behind it tells.
 ticks() {
@@ -135,4 +143,17 @@ assert_no_gap() {
 		diff <(echo "$got") <(echo "$want") | head -n 5
 		fail "the counter has a gap or a repetition" "$@"
 	}
+}
+
+# cpu_counts CPU MORE_THAN CONSOLE...: another processor's counter, read as if it were the guest's,
+# has no gap over all consoles and came further than that.
+cpu_counts() {
+	local cpu=$1 more=$2 c out=()
+	shift 2
+	for c in "$@"; do
+		{ cat "$c" && echo '~'; } | sed -n "s/^cpu $cpu \(tick [0-9]*\)\$/\1/p" >"$c.cpu$cpu"
+		out+=("$c.cpu$cpu")
+	done
+	assert_no_gap "${out[@]}"
+	[ "$(last_tick "${out[-1]}")" -gt "$more" ] || fail "processor $cpu stands" "$@"
 }

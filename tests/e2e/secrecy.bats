@@ -16,14 +16,6 @@ setup() {
 }
 teardown() { case_teardown; }
 
-holds() { # FILE HEX: the bytes occur in it
-	local pattern='' i
-	for ((i = 0; i < ${#2}; i += 2)); do
-		pattern+="\\x${2:i:2}"
-	done
-	LC_ALL=C grep -qaP -- "$pattern" "$1"
-}
-
 # Any 8 bytes of it would be too much already.
 holds_part() { # FILE HEX
 	holds "$1" "${2:0:16}" || holds "$1" "${2:16:16}" || holds "$1" "${2:48:16}"

@@ -10,37 +10,24 @@ setup() {
 	need_kvm
 	case_setup
 	append="private=8M shared=1M dirty=16M/s flips=100 pace=10ms sweep=200ms"
-	consoles=()
 }
 teardown() { case_teardown; }
-
-# cpu_counts CPU MORE_THAN: this processor's lines in all consoles, read as if they were the guest's.
-cpu_counts() {
-	local c out=()
-	for c in "${consoles[@]}"; do
-		{ cat "$c" && echo '~'; } | sed -n "s/^cpu $1 \(tick [0-9]*\)\$/\1/p" >"$c.cpu$1"
-		out+=("$c.cpu$1")
-	done
-	assert_no_gap "${out[@]}"
-	[ "$(last_tick "${out[-1]}")" -gt "$2" ]
-}
 
 @test "four vCPUs boot, share the work out and count, each for itself" {
 	local k
 	guest_start g0 plat-a a --vcpus 4
-	consoles=("$dir/g0.con")
 	wait_line "$dir/g0.con" '^testguest: 4 processors, 0 by the AP jump table'
 	wait_line "$dir/g0.con" 'verify ok sweep 3'
 	for k in 1 2 3; do
 		wait_line "$dir/g0.con" "^cpu $k tick 5\$"
-		cpu_counts "$k" 4
+		cpu_counts "$k" 4 "$dir/g0.con"
 	done
 	assert_no_gap "$dir/g0.con"
 	! grep -aE 'CORRUPT|TRAP' "$dir/g0.con" || fail "the guest noticed"
 }
 
 @test "four vCPUs are moved three times in a row under load, and all counters go on" {
-	local n k plat
+	local n k plat consoles
 	guest_start g0 plat-a a --vcpus 4
 	wait_line "$dir/g0.con" 'verify ok sweep 1'
 	consoles=("$dir/g0.con")
@@ -54,7 +41,7 @@ cpu_counts() {
 		wait_line "$dir/g$n.con" '^cpu 3 tick'
 	done
 	for k in 1 2 3; do
-		cpu_counts "$k" 0
+		cpu_counts "$k" 0 "${consoles[@]}"
 	done
 	assert_no_gap "${consoles[@]}"
 	! grep -aE 'CORRUPT|TRAP' "${consoles[@]}" || fail "the guest noticed"
