@@ -23,6 +23,9 @@ static const struct opt run_opts[] = {
 	opt_str(struct run_cfg, platform, "platform", "WHICH", "soft:DIR or kernel"),
 	opt_str(struct run_cfg, amd_chain, "amd-chain", "FILE",
 		"AMD's ASK and ARK certificates of this machine, for kernel"),
+	opt_str(struct run_cfg, firmware, "firmware", "FILE",
+		"boot through this firmware image, or default; also where a guest that did "
+		"arrives"),
 	opt_str(struct run_cfg, kernel, "kernel", "FILE", "bzImage or ELF kernel"),
 	opt_str(struct run_cfg, initrd, "initrd", "FILE", "initial RAM disk"),
 	opt_str(struct run_cfg, append, "append", "STRING", "kernel command line"),

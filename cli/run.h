@@ -15,11 +15,12 @@
 #include "cli/cli.h"
 #include "cli/trust.h"
 #include "control/control.h"
+#include "owner/hashes.h"
 
 struct run_cfg {
 	struct cli_common common;
 	const char *name, *kernel, *initrd, *append, *policy, *min_api, *platform, *amd_chain;
-	const char *console, *incoming, *tls_dir, *dh, *session;
+	const char *console, *incoming, *tls_dir, *dh, *session, *firmware;
 	uint64_t memory;
 	unsigned vcpus, cbit;
 	uint32_t policy_bits;
@@ -61,6 +62,12 @@ struct run_target {
 	int wake_fd; /* the thread looks again */
 };
 
+/* What --firmware names and what it boots, while the guest is being made. */
+struct run_firmware {
+	struct buf image, kernel, initrd;
+	uint8_t hashes[OWNER_HASHES_LEN];
+};
+
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_ENDED, RUN_MOVED, RUN_UNKNOWN, RUN_FAILED };
 
 struct run {
@@ -73,6 +80,7 @@ struct run {
 	int console_fd;
 	char socket[108]; /* to unlink */
 	struct sev_user_data_status api;
+	struct run_firmware firmware;
 	struct run_digest digest; /* used with --debug-digest */
 
 	pthread_mutex_t lock; /* what follows */
@@ -89,6 +97,11 @@ struct run {
 int must_check run_init(struct run *r, const struct run_cfg *cfg, struct err *e);
 void run_fini(struct run *r);
 void run_name_release(struct run *r);
+
+/* run_firmware.c: the image, before the machine; all of it, before the boot. */
+int must_check run_firmware_read(struct run *r, struct err *e);
+int must_check run_firmware_prepare(struct run *r, struct vm_firmware *out, struct err *e);
+void run_firmware_fini(struct run *r);
 
 /* run_loop.c: until it is over. */
 enum run_end run_loop(struct run *r);

@@ -41,6 +41,7 @@ static int machine_make(struct run *r, struct err *e)
 		.vcpus = r->cfg->vcpus,
 		.policy = r->cfg->policy_bits,
 		.cbit = r->cfg->cbit,
+		.firmware_len = r->firmware.image.len,
 		/* A terminal is read by our own loop, which looks for the escape. */
 		.console_in = stdio && !isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
 		.console_out = r->console_fd,
@@ -57,6 +58,7 @@ static int guest_boot(struct run *r, struct err *e)
 		.initrd = r->cfg->initrd,
 		.append = r->cfg->append,
 	};
+	struct vm_firmware firmware;
 	auto_buf struct buf dh = { 0 };
 	auto_buf struct buf session = { 0 };
 	int ret = 0;
@@ -65,6 +67,10 @@ static int guest_boot(struct run *r, struct err *e)
 		ret = fd_file_read(r->cfg->dh, OWNER_FILE_MAX, &dh, e);
 	if (ret == 0 && r->cfg->session)
 		ret = fd_file_read(r->cfg->session, OWNER_FILE_MAX, &session, e);
+	if (ret == 0 && r->cfg->firmware) {
+		ret = run_firmware_prepare(r, &firmware, e);
+		boot.firmware = &firmware;
+	}
 	if (ret < 0)
 		return ret;
 	boot.dh = dh.p;
@@ -111,9 +117,12 @@ int run_init(struct run *r, const struct run_cfg *cfg, struct err *e)
 	if (ret == 0)
 		ret = console_open(r, e);
 	if (ret == 0)
+		ret = run_firmware_read(r, e);
+	if (ret == 0)
 		ret = machine_make(r, e);
 	if (ret == 0)
 		ret = guest_load(r, e);
+	run_firmware_fini(r);
 	if (ret == 0)
 		ret = server_start(r, e);
 	if (ret == 0)

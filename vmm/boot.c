@@ -12,14 +12,10 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
-#include "vmm/boot_bzimage.h"
-#include "vmm/boot_elf.h"
+#include "vmm/boot_kernel.h"
 
-#define BOOT_FILE_MAX (256u << 20)
-#define BOOT_KERNEL_MAX (256u << 20)
 #define BOOT_KERNEL_LOW 0x100000ull /* below: the boot structures */
 #define BOOT_MAPPED_END 0x100000000ull
-#define BOOT_INITRD_END 0x80000000ull
 #define BOOT_LOW_END 0x9fc00u
 #define BOOT_TABLE_COUNT 6u   /* PML4, PDPT, four page directories: 4 GiB by 2 MiB pages */
 #define BOOT_PTE_TABLE 0x3ull /* present, writable */
@@ -27,7 +23,6 @@
 #define BOOT_GDT_CODE 0x00af9b000000ffffull /* 64-bit, CPL0 */
 #define BOOT_GDT_DATA 0x00cf93000000ffffull
 #define BOOT_LOADER_OTHER 0xff
-#define BOOT_PROTOCOL 0x20f
 #define BOOT_E820_RAM 1
 #define BOOT_ROUND_UP(v) (((v) + PAGE_LEN - 1) & ~(uint64_t)(PAGE_LEN - 1))
 #define BOOT_ROUND_DOWN(v) ((v) & ~(uint64_t)(PAGE_LEN - 1))
@@ -116,67 +111,21 @@ static int boot_segment_load(struct boot_job *job, const struct elf_segment *s, 
 	return boot_range_add(job, s->paddr, s->memsz, e);
 }
 
-static int boot_elf_load(struct boot_job *job, const uint8_t *p, size_t len, struct err *e)
-{
-	struct elf_image elf;
-	int r = vmm_elf_get(p, len, &elf, e);
-
-	if (r)
-		return r;
-	for (size_t i = 0; i < elf.nseg; i++) {
-		r = boot_segment_load(job, &elf.seg[i], p, e);
-		if (r)
-			return r;
-	}
-	job->img->entry = gpa(elf.entry);
-	return 0;
-}
-
-/* A kernel given as ELF has no setup header; this one is what a 2.15 boot loader fills in. */
-static void boot_header_make(struct setup_header *h)
-{
-	h->boot_flag = 0xaa55;
-	h->header = 0x53726448;
-	h->version = BOOT_PROTOCOL;
-	h->loadflags = LOADED_HIGH;
-	h->kernel_alignment = 0x1000000;
-	h->initrd_addr_max = BOOT_INITRD_END - 1;
-	h->cmdline_size = BOOT_CMDLINE_MAX;
-}
-
-static int boot_bzimage_load(struct boot_job *job, const uint8_t *p, size_t len, struct err *e)
-{
-	auto_buf struct buf kernel = { 0 };
-	struct bzimage bz;
-	int r = vmm_bzimage_get(p, len, &bz, e);
-
-	if (!r)
-		r = vmm_bzimage_unpack(&bz, p, BOOT_KERNEL_MAX, &kernel, e);
-	if (r)
-		return r;
-	memcpy((uint8_t *)&job->params + BZ_HDR_START, bz.hdr, bz.hdr_len);
-	r = boot_elf_load(job, kernel.p, kernel.len, e);
-	return r ? err_wrap(e, r, "kernel inside the bzImage") : 0;
-}
-
 static int boot_kernel_load(struct boot_job *job, const char *path, struct err *e)
 {
-	auto_buf struct buf file = { 0 };
-	int r = fd_file_read(path, BOOT_FILE_MAX, &file, e);
+	auto_boot_kernel struct boot_kernel k = { 0 };
+	int r = vmm_boot_kernel_read(path, &k, e);
 
 	if (r)
-		return err_wrap(e, r, "kernel");
-	if (file.len >= 4 && !memcmp(file.p, "\177ELF", 4)) {
-		boot_header_make(&job->params.hdr);
-		r = boot_elf_load(job, file.p, file.len, e);
-	} else if (vmm_bzimage_is(file.p, file.len)) {
-		r = boot_bzimage_load(job, file.p, file.len, e);
-	} else {
-		r = err_set(e, -ENOEXEC,
-			    "neither a bzImage nor an ELF file; give a Linux kernel "
-			    "image (vmlinuz) or an x86-64 ELF kernel");
+		return r;
+	memcpy((uint8_t *)&job->params + PC_SETUP_AT, k.setup, sizeof(k.setup));
+	for (size_t i = 0; i < k.img.nseg; i++) {
+		r = boot_segment_load(job, &k.img.seg[i], k.elf.p, e);
+		if (r)
+			return err_wrap(e, r, "kernel %s", path);
 	}
-	return r ? err_wrap(e, r, "kernel %s", path) : 0;
+	job->img->entry = gpa(k.img.entry);
+	return 0;
 }
 
 /* As high as the kernel allows, page aligned, in one RAM range that starts below 2 GiB. */

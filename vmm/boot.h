@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "base/gpa.h"
 #include "migrate/vm.h"
+#include "vmm/boot_kernel.h"
 #include "vmm/vm.h"
 
 #define BOOT_GDT 0x500u
@@ -33,7 +34,6 @@
 #define BOOT_STACK_TOP 0x9000u
 #define BOOT_TABLES 0x9000u
 #define BOOT_CMDLINE 0x20000u
-#define BOOT_CMDLINE_MAX 2047u
 #define BOOT_CS 0x10u
 #define BOOT_DS 0x18u
 

@@ -14,10 +14,10 @@
 
 #include "vmm/probe.h"
 
-/* Intel hosts need three pages for real mode and one for its identity page table; below the
- * local APIC, where no RAM is. */
-#define TSS_ADDR 0xfffbd000ul
-#define IDENTITY_MAP_ADDR 0xfffbc000ull
+/* Intel hosts need three pages for real mode and one for its identity page table; above the local
+ * APIC and below the firmware, where no RAM is. */
+#define TSS_ADDR 0xfeffd000ul
+#define IDENTITY_MAP_ADDR 0xfeffc000ull
 
 #define QUIRK_FIX_HYPERCALL_INSN (1u << 5)
 

@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/gpa.h"
 #include "migrate/vm.h"
+#include "pc/handover.h"
 #include "sev/sev.h"
 #include "vmm/boot.h"
 #include "vmm/lock.h"
@@ -35,9 +36,10 @@
 
 #define VMM_RAM_LOW_MAX (3ull << 30) /* below the hole for devices under 4 GiB */
 #define VMM_RAM_HIGH (4ull << 30)
-#define VMM_VCPUS_MAX 64u
+#define VMM_VCPUS_MAX PC_CPUS_MAX
 #define VMM_MSRS_MAX 512u
-#define VMM_SLOTS_MAX (2 * SEV_SLOTS_PER_RAM)
+#define VMM_RAM_RANGES 3 /* low, firmware, high */
+#define VMM_SLOTS_MAX (VMM_RAM_RANGES * SEV_SLOTS_PER_RAM)
 
 #define MSR_TSC 0x10u
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -57,9 +59,10 @@ struct vmm_vcpu {
 };
 
 struct vmm_memory {
-	struct mig_ram ram[2];
+	struct mig_ram ram[VMM_RAM_RANGES];
 	size_t nram;
-	int fd[2]; /* owned memfds */
+	int fd[VMM_RAM_RANGES]; /* owned memfds */
+	uint64_t firmware_len;  /* of the range that ends at 4 GiB; 0: none */
 	struct sev_slot slot[VMM_SLOTS_MAX];
 	size_t nslot;
 };
@@ -141,8 +144,10 @@ int must_check vmm_host_msr_filter(struct vm *vm, struct err *e);
 void vmm_irq_line(struct vm *vm, unsigned irq, bool level);
 
 /* memory.c */
-int must_check vmm_memory_layout(uint64_t size, struct mig_ram ram[2], size_t *n, struct err *e);
-int must_check vmm_memory_map(struct vmm_memory *m, uint64_t size, struct err *e);
+int must_check vmm_memory_layout(uint64_t size, uint64_t firmware_len,
+				 struct mig_ram ram[VMM_RAM_RANGES], size_t *n, struct err *e);
+int must_check vmm_memory_map(struct vmm_memory *m, uint64_t size, uint64_t firmware_len,
+			      struct err *e);
 int must_check vmm_memory_attach(struct vm *vm, struct err *e);
 /* The shared face of [at, at+len), or NULL unless all of it is in one RAM range. */
 uint8_t *vmm_memory_at(const struct vmm_memory *m, struct gpa at, uint64_t len);
@@ -188,11 +193,5 @@ int must_check vmm_tsc_offset(struct vmm_vcpu *v, uint64_t *offset, bool set);
 /* console.c */
 int must_check vmm_console_open(struct vm *vm, struct err *e);
 void vmm_console_close(struct vm *vm);
-
-/* launch.c, acpi.c */
-/* Tables for ncpu processors at ACPI_BASE; at is the shared face there, ACPI_LEN bytes. */
-#define ACPI_BASE 0xe0000u
-#define ACPI_LEN 0x1000u
-void vmm_acpi_write(uint8_t *at, unsigned ncpu);
 
 extern const struct mig_vm_ops vmm_migratable_ops;

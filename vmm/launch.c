@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#include "pc/acpi.h"
+#include "vmm/firmware.h"
+
 #define CR0_PE_PG_ET_NE 0x80000031ull
 #define CR4_PAE 0x20ull
 #define EFER_LME_LMA 0x500ull
@@ -66,9 +69,10 @@ static int launch_load(struct vm *vm, const struct vm_boot *boot, struct boot_im
 	struct boot_machine m = { .ram = vm->mem.ram,
 				  .nram = vm->mem.nram,
 				  .cbit = vm->mig.sev->cbit,
-				  .rsdp = gpa(ACPI_BASE) };
+				  .rsdp = gpa(PC_ACPI_BASE) };
+	const struct pc_machine pc = { .cpus = vm->nvcpu };
 
-	vmm_acpi_write(vmm_memory_at(&vm->mem, gpa(ACPI_BASE), ACPI_LEN), vm->nvcpu);
+	pc_acpi_write(vmm_memory_at(&vm->mem, gpa(PC_ACPI_BASE), PC_ACPI_LEN), &pc);
 	return vmm_boot_load(boot, &m, img, e);
 }
 
@@ -80,11 +84,11 @@ static int launch_encrypt(struct vm *vm, const struct boot_image *img, struct er
 	int r = 0;
 
 	for (size_t i = 0; !r && i < img->nrange; i++) {
-		if (!tables && img->range[i].at.v > ACPI_BASE) {
+		if (!tables && img->range[i].at.v > PC_ACPI_BASE) {
 			tables = true;
 			r = sev_launch_update(vm->mig.sev,
-					      vmm_memory_at(&vm->mem, gpa(ACPI_BASE), 1), ACPI_LEN,
-					      e);
+					      vmm_memory_at(&vm->mem, gpa(PC_ACPI_BASE), 1),
+					      PC_ACPI_LEN, e);
 		}
 		if (!r)
 			r = sev_launch_update(vm->mig.sev, img->range[i].shared, img->range[i].len,
@@ -114,6 +118,22 @@ static int launch_secret(struct vm *vm, const struct vm_boot *boot, struct err *
 	return sev_launch_secret(vm->mig.sev, s.hdr, at, s.packet, s.len, e);
 }
 
+/* Without firmware: the kernel's entry is where the guest begins. */
+static int launch_direct(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
+			 struct err *e)
+{
+	int r = launch_load(vm, boot, img, e);
+
+	return r ? r : launch_encrypt(vm, img, e);
+}
+
+static int launch_firmware(struct vm *vm, const struct vm_firmware *fw, struct err *e)
+{
+	int r = vmm_firmware_load(vm, fw, e);
+
+	return r ? r : vmm_firmware_encrypt(vm, fw, e);
+}
+
 static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
 		      struct err *e)
 {
@@ -122,9 +142,8 @@ static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_ima
 				 boot->session_len, e);
 
 	if (!r)
-		r = launch_load(vm, boot, img, e);
-	if (!r)
-		r = launch_encrypt(vm, img, e);
+		r = boot->firmware ? launch_firmware(vm, boot->firmware, e)
+				   : launch_direct(vm, boot, img, e);
 	if (!r)
 		r = sev_launch_measure(sev, vm->measurement, e);
 	if (r)
@@ -132,6 +151,18 @@ static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_ima
 	vm->measured = true;
 	r = launch_secret(vm, boot, e);
 	return r < 0 ? r : sev_launch_finish(sev, e);
+}
+
+/* Firmware begins as the processor does after a reset, and does the rest by itself. */
+static int launch_processors(struct vm *vm, const struct vm_boot *boot,
+			     const struct boot_image *img, struct err *e)
+{
+	int r;
+
+	if (boot->firmware)
+		return 0;
+	r = launch_registers(vm, img, e);
+	return r ? r : launch_mtrrs(vm, e);
 }
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e)
@@ -147,9 +178,7 @@ int vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e)
 	if (!r)
 		r = launch_sev(vm, boot, &img, e);
 	if (!r)
-		r = launch_registers(vm, &img, e);
-	if (!r)
-		r = launch_mtrrs(vm, e);
+		r = launch_processors(vm, boot, &img, e);
 	if (r)
 		return err_wrap(e, r, "VM %s", vm->name);
 	vmm_live(vm);

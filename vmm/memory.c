@@ -6,7 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int vmm_memory_layout(uint64_t size, struct mig_ram ram[2], size_t *n, struct err *e)
+#include "abi/firmware.h"
+
+int vmm_memory_layout(uint64_t size, uint64_t firmware_len, struct mig_ram ram[VMM_RAM_RANGES],
+		      size_t *n, struct err *e)
 {
 	uint64_t low = size < VMM_RAM_LOW_MAX ? size : VMM_RAM_LOW_MAX;
 
@@ -17,9 +20,17 @@ int vmm_memory_layout(uint64_t size, struct mig_ram ram[2], size_t *n, struct er
 	if (size > 1ull << 40)
 		return err_set(e, -EINVAL, "memory of %llu bytes: at most 1 TiB",
 			       (unsigned long long)size);
-	ram[0] = (struct mig_ram){ .at = gpa(0), .size = low };
-	ram[1] = (struct mig_ram){ .at = gpa(VMM_RAM_HIGH), .size = size - low };
-	*n = size > low ? 2 : 1;
+	if (firmware_len > FIRMWARE_LEN_MAX || firmware_len % PAGE_LEN)
+		return err_set(e, -EINVAL,
+			       "firmware of %llu bytes: must be whole pages, at most %u bytes",
+			       (unsigned long long)firmware_len, FIRMWARE_LEN_MAX);
+	*n = 0;
+	ram[(*n)++] = (struct mig_ram){ .at = gpa(0), .size = low };
+	if (firmware_len)
+		ram[(*n)++] = (struct mig_ram){ .at = gpa(FIRMWARE_TOP - firmware_len),
+						.size = firmware_len };
+	if (size > low)
+		ram[(*n)++] = (struct mig_ram){ .at = gpa(VMM_RAM_HIGH), .size = size - low };
 	return 0;
 }
 
@@ -39,15 +50,20 @@ static int memory_map_one(struct vmm_memory *m, size_t i, struct err *e)
 	return 0;
 }
 
-int vmm_memory_map(struct vmm_memory *m, uint64_t size, struct err *e)
+int vmm_memory_map(struct vmm_memory *m, uint64_t size, uint64_t firmware_len, struct err *e)
 {
 	int r;
 
-	*m = (struct vmm_memory){ .fd = { -1, -1 } };
-	r = vmm_memory_layout(size, m->ram, &m->nram, e);
+	*m = (struct vmm_memory){ .fd = { -1, -1, -1 }, .firmware_len = firmware_len };
+	r = vmm_memory_layout(size, firmware_len, m->ram, &m->nram, e);
 	for (size_t i = 0; !r && i < m->nram; i++)
 		r = memory_map_one(m, i, e);
 	return r;
+}
+
+static bool memory_is_firmware(const struct vmm_memory *m, size_t i)
+{
+	return m->firmware_len && m->ram[i].at.v == FIRMWARE_TOP - m->firmware_len;
 }
 
 int vmm_memory_attach(struct vm *vm, struct err *e)
@@ -58,7 +74,8 @@ int vmm_memory_attach(struct vm *vm, struct err *e)
 		struct sev_ram ram = { .at = m->ram[i].at,
 				       .size = m->ram[i].size,
 				       .shared = m->ram[i].shared,
-				       .first_slot = (uint32_t)(i * SEV_SLOTS_PER_RAM) };
+				       .first_slot = (uint32_t)(i * SEV_SLOTS_PER_RAM),
+				       .always_private = memory_is_firmware(m, i) };
 		size_t n = 0;
 		int r = sev_vm_ram_add(vm->mig.sev, &ram, &m->slot[m->nslot], &n, e);
 

@@ -25,13 +25,13 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "pc/acpi.h"
 #include "vmm/serial.h"
 
 #define PORTS_POWEROFF 0x604u
 #define PORTS_POWEROFF_VALUE 0x2000u
-/* ACPI's sleep registers as the tables of vmm/acpi.c name them (ACPI 6.4, 4.8.3.7). */
-#define PORTS_SLEEP_STATUS 0x600u
-#define PORTS_SLEEP 0x601u
+#define PORTS_SLEEP_STATUS PC_PORT_SLEEP_STATUS
+#define PORTS_SLEEP PC_PORT_SLEEP
 #define PORTS_SLEEP_S5 0x34u /* SLP_EN, SLP_TYP 5 */
 
 /* All required. Called without a lock, in the thread of the vCPU named by the vcpu argument of

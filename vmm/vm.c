@@ -78,7 +78,7 @@ static int vm_sev(struct vm *vm, struct err *e)
 
 static int vm_make(struct vm *vm, struct err *e)
 {
-	int r = vmm_memory_map(&vm->mem, vm->cfg.memory, e);
+	int r = vmm_memory_map(&vm->mem, vm->cfg.memory, vm->cfg.firmware_len, e);
 
 	if (!r)
 		r = vmm_pages_init(&vm->pages, vm->mem.ram, vm->mem.nram, e);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "migrate/vm.h"
 #include "sev/sev.h"
@@ -30,10 +31,11 @@ struct vm_config {
 	const char *name;
 	uint64_t memory; /* bytes, multiple of 2 MiB, at least 8 MiB */
 	unsigned vcpus;
-	uint32_t policy; /* SEV guest policy */
-	unsigned cbit;   /* 0: what the platform offers */
-	int console_in;  /* -1: none; borrowed */
-	int console_out; /* -1: none; borrowed */
+	uint32_t policy;       /* SEV guest policy */
+	unsigned cbit;         /* 0: what the platform offers */
+	uint64_t firmware_len; /* of its image, which has memory of its own; 0: boots without */
+	int console_in;        /* -1: none; borrowed */
+	int console_out;       /* -1: none; borrowed */
 	/* Do not offer it to the guest (CPUID), and refuse to move it. */
 	bool no_migration;
 };
@@ -46,10 +48,26 @@ struct vm_secret {
 	size_t len;
 };
 
+/* A boot through firmware (doc/FIRMWARE.md); all borrowed. */
+struct vm_firmware {
+	const uint8_t *image;
+	size_t len; /* as vm_config had it */
+	/* The table of hashes, a multiple of 16 bytes; measured after the image. */
+	const uint8_t *hashes;
+	size_t hashes_len;
+	/* What is handed over, and checked by the firmware: the kernel as vm_kernel_pack() made it,
+	 * the initial RAM disk or NULL, the command line. */
+	const uint8_t *kernel, *initrd;
+	size_t kernel_len, initrd_len;
+	const char *append;
+};
+
+/* Either a kernel or firmware. */
 struct vm_boot {
 	const char *kernel; /* bzImage or ELF */
 	const char *initrd; /* or NULL */
 	const char *append; /* or NULL */
+	const struct vm_firmware *firmware;
 	/* Guest owner's launch session, all or none. */
 	const void *dh, *session;
 	size_t dh_len, session_len;
@@ -64,6 +82,8 @@ struct vm;
 
 int must_check vm_new(const struct vm_config *cfg, struct sev_platform *platform, struct vm **out,
 		      struct err *e);
+/* A kernel file in the form in which it is handed to the firmware and hashed, appended to out. */
+int must_check vm_kernel_pack(const char *path, struct buf *out, struct err *e);
 /* Load, encrypt, measure, finish the launch. The measurement (48 bytes) is kept. */
 int must_check vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e);
 /* Ready to be filled: SEV initialised, no LAUNCH_START. */

@@ -14,27 +14,27 @@
 
 static void small_memory_is_one_range_at_zero(void **state)
 {
-	struct mig_ram ram[2];
+	struct mig_ram ram[VMM_RAM_RANGES];
 	struct err e = { 0 };
 	size_t n = 0;
 
 	(void)state;
-	assert_int_equal(vmm_memory_layout(8 * MIB, ram, &n, &e), 0);
+	assert_int_equal(vmm_memory_layout(8 * MIB, 0, ram, &n, &e), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(ram[0].at.v, 0);
 	assert_int_equal(ram[0].size, 8 * MIB);
-	assert_int_equal(vmm_memory_layout(3 * GIB, ram, &n, &e), 0);
+	assert_int_equal(vmm_memory_layout(3 * GIB, 0, ram, &n, &e), 0);
 	assert_int_equal(n, 1);
 }
 
 static void what_does_not_fit_below_3_gib_lies_above_4(void **state)
 {
-	struct mig_ram ram[2];
+	struct mig_ram ram[VMM_RAM_RANGES];
 	struct err e = { 0 };
 	size_t n = 0;
 
 	(void)state;
-	assert_int_equal(vmm_memory_layout(3 * GIB + 2 * MIB, ram, &n, &e), 0);
+	assert_int_equal(vmm_memory_layout(3 * GIB + 2 * MIB, 0, ram, &n, &e), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(ram[0].size, 3 * GIB);
 	assert_int_equal(ram[1].at.v, 4 * GIB);
@@ -44,13 +44,13 @@ static void what_does_not_fit_below_3_gib_lies_above_4(void **state)
 static void odd_sizes_are_refused(void **state)
 {
 	const uint64_t bad[] = { 0, 1, 6 * MIB, 9 * MIB, 16 * MIB + 4096, 1ull << 41, UINT64_MAX };
-	struct mig_ram ram[2];
+	struct mig_ram ram[VMM_RAM_RANGES];
 	struct err e = { 0 };
 	size_t n;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(vmm_memory_layout(bad[i], ram, &n, &e), -EINVAL);
+		assert_int_equal(vmm_memory_layout(bad[i], 0, ram, &n, &e), -EINVAL);
 }
 
 static void lookup_refuses_everything_outside(void **state)
@@ -59,7 +59,7 @@ static void lookup_refuses_everything_outside(void **state)
 	struct vmm_memory m;
 
 	(void)state;
-	assert_int_equal(vmm_memory_map(&m, 3 * GIB + 2 * MIB, &e), 0);
+	assert_int_equal(vmm_memory_map(&m, 3 * GIB + 2 * MIB, 0, &e), 0);
 	assert_ptr_equal(vmm_memory_at(&m, gpa(0), 1), m.ram[0].shared);
 	assert_ptr_equal(vmm_memory_at(&m, gpa(0), 3 * GIB), m.ram[0].shared);
 	assert_ptr_equal(vmm_memory_at(&m, gpa(0x1234), 4096), m.ram[0].shared + 0x1234);
@@ -86,7 +86,7 @@ static void memory_begins_as_zeros_and_can_be_written(void **state)
 	uint8_t *p;
 
 	(void)state;
-	assert_int_equal(vmm_memory_map(&m, 8 * MIB, &e), 0);
+	assert_int_equal(vmm_memory_map(&m, 8 * MIB, 0, &e), 0);
 	p = vmm_memory_at(&m, gpa(8 * MIB - 4096), 4096);
 	for (size_t i = 0; i < 4096; i++)
 		assert_int_equal(p[i], 0);

@@ -8,9 +8,10 @@
 #include <cmocka.h>
 
 #include "base/rdwr.h"
-#include "vmm/impl.h"
+#include "pc/acpi.h"
+#include "pc/handover.h"
 
-static uint8_t page[ACPI_LEN];
+static uint8_t page[PC_ACPI_LEN];
 
 static uint64_t number(const uint8_t *p, size_t n)
 {
@@ -27,10 +28,10 @@ static const uint8_t *table(uint64_t at, const char *name, uint32_t *len)
 	const uint8_t *p;
 	uint8_t sum = 0;
 
-	assert_in_range(at, ACPI_BASE, ACPI_BASE + ACPI_LEN - 36);
-	p = page + (at - ACPI_BASE);
+	assert_in_range(at, PC_ACPI_BASE, PC_ACPI_BASE + PC_ACPI_LEN - 36);
+	p = page + (at - PC_ACPI_BASE);
 	*len = (uint32_t)number(p + 4, 4);
-	assert_in_range(*len, 36, ACPI_LEN - (at - ACPI_BASE));
+	assert_in_range(*len, 36, PC_ACPI_LEN - (at - PC_ACPI_BASE));
 	assert_memory_equal(p, name, 4);
 	for (uint32_t i = 0; i < *len; i++)
 		sum = (uint8_t)(sum + p[i]);
@@ -41,14 +42,14 @@ static const uint8_t *table(uint64_t at, const char *name, uint32_t *len)
 static void linux_finds_each_processor_from_the_root_pointer(void **state)
 {
 	(void)state;
-	for (unsigned ncpu = 1; ncpu <= VMM_VCPUS_MAX; ncpu++) {
+	for (unsigned ncpu = 1; ncpu <= PC_CPUS_MAX; ncpu++) {
 		const uint8_t *xsdt, *fadt, *madt;
 		unsigned seen = 0, ioapics = 0;
 		uint8_t sum = 0;
 		uint32_t len;
 
 		memset(page, 0xaa, sizeof(page));
-		vmm_acpi_write(page, ncpu);
+		pc_acpi_write(page, &(struct pc_machine){ .cpus = ncpu });
 		assert_memory_equal(page, "RSD PTR ", 8);
 		for (unsigned i = 0; i < 36; i++)
 			sum = (uint8_t)(sum + page[i]);
@@ -61,8 +62,8 @@ static void linux_finds_each_processor_from_the_root_pointer(void **state)
 		table(number(fadt + 140, 8), "DSDT", &len);
 		assert_int_equal(len, 107);
 		assert_int_equal(number(fadt + 116 + 4, 8), 0xcf9);
-		assert_int_equal(number(fadt + 244 + 4, 8), PORTS_SLEEP);
-		assert_int_equal(number(fadt + 256 + 4, 8), PORTS_SLEEP_STATUS);
+		assert_int_equal(number(fadt + 244 + 4, 8), PC_PORT_SLEEP);
+		assert_int_equal(number(fadt + 256 + 4, 8), PC_PORT_SLEEP_STATUS);
 		madt = table(number(xsdt + 44, 8), "APIC", &len);
 		for (uint32_t at = 44; at < len; at += madt[at + 1]) {
 			assert_true(madt[at + 1] >= 2);
@@ -84,5 +85,5 @@ int main(void)
 		cmocka_unit_test(linux_finds_each_processor_from_the_root_pointer),
 	};
 
-	return cmocka_run_group_tests_name("vmm_acpi", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("pc_acpi", tests, NULL, NULL);
 }

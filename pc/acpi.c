@@ -7,11 +7,12 @@
  * serial port.
  */
 
-#include "vmm/impl.h"
+#include "pc/acpi.h"
 
 #include <string.h>
 
 #include "base/rdwr.h"
+#include "pc/handover.h"
 
 #define RSDP_AT 0x000u
 #define RSDP_LEN 36u
@@ -79,7 +80,7 @@ static void rsdp_write(uint8_t *at)
 	wr_u8(&w, 2);
 	wr_le32(&w, 0);
 	wr_le32(&w, RSDP_LEN);
-	wr_le64(&w, ACPI_BASE + XSDT_AT);
+	wr_le64(&w, PC_ACPI_BASE + XSDT_AT);
 	wr_le32(&w, 0);
 	sum_set(at, RSDP_V1_LEN, 8);
 	sum_set(at, RSDP_LEN, 32);
@@ -110,7 +111,7 @@ static void fadt_write(uint8_t *at)
 
 	head_put(&w, "FACP", FADT_LEN, 6);
 	wr_zero(&w, 4);
-	wr_le32(&w, ACPI_BASE + DSDT_AT);
+	wr_le32(&w, PC_ACPI_BASE + DSDT_AT);
 	wr_zero(&w, 112 - 44);
 	wr_le32(&w, FADT_HW_REDUCED | FADT_RESET_REG | FADT_WBINVD);
 	port_put(&w, RESET_PORT);
@@ -118,10 +119,10 @@ static void fadt_write(uint8_t *at)
 	wr_zero(&w, 131 - 129);
 	wr_u8(&w, 3); /* minor version */
 	wr_zero(&w, 140 - 132);
-	wr_le64(&w, ACPI_BASE + DSDT_AT);
+	wr_le64(&w, PC_ACPI_BASE + DSDT_AT);
 	wr_zero(&w, 244 - 148);
-	port_put(&w, PORTS_SLEEP);
-	port_put(&w, PORTS_SLEEP_STATUS);
+	port_put(&w, PC_PORT_SLEEP);
+	port_put(&w, PC_PORT_SLEEP_STATUS);
 	wr_zero(&w, FADT_LEN - 268);
 	sum_set(at, FADT_LEN, 9);
 }
@@ -131,8 +132,8 @@ static void xsdt_write(uint8_t *at)
 	struct wr w = wr_of(at, XSDT_LEN);
 
 	head_put(&w, "XSDT", XSDT_LEN, 1);
-	wr_le64(&w, ACPI_BASE + FADT_AT);
-	wr_le64(&w, ACPI_BASE + MADT_AT);
+	wr_le64(&w, PC_ACPI_BASE + FADT_AT);
+	wr_le64(&w, PC_ACPI_BASE + MADT_AT);
 	sum_set(at, XSDT_LEN, 9);
 }
 
@@ -160,14 +161,14 @@ static void madt_write(uint8_t *at, unsigned ncpu)
 	sum_set(at, len, 9);
 }
 
-void vmm_acpi_write(uint8_t *at, unsigned ncpu)
+void pc_acpi_write(uint8_t *at, const struct pc_machine *m)
 {
-	memset(at, 0, ACPI_LEN);
+	memset(at, 0, PC_ACPI_LEN);
 	rsdp_write(at + RSDP_AT);
 	dsdt_write(at + DSDT_AT);
 	fadt_write(at + FADT_AT);
 	xsdt_write(at + XSDT_AT);
-	madt_write(at + MADT_AT, ncpu);
+	madt_write(at + MADT_AT, m->cpus);
 }
 _Static_assert(DSDT_AT + DSDT_LEN <= FADT_AT, "tables do not overlap");
-_Static_assert(MADT_AT + 44 + 8 * VMM_VCPUS_MAX + 12 <= ACPI_LEN, "tables fit their page");
+_Static_assert(MADT_AT + 44 + 8 * PC_CPUS_MAX + 12 <= PC_ACPI_LEN, "tables fit their page");
