@@ -51,7 +51,7 @@ move_with_canaries() { # RUN OPTION...
 }
 
 @test "without ES the registers at the stop are readable in what the source sends" {
-	move_with_canaries
+	move_with_canaries --policy nodbg
 	assert_registers_readable "$dir/wire"
 	[ -z "$(canaries_in "$dir/src.mem")" ]
 }
