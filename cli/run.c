@@ -14,6 +14,10 @@
 
 DEFINE_AUTO(tty, struct tty *, tty_restore)
 
+static const char *const console_devices[] = {
+	[RUN_CONSOLE_SERIAL] = "serial", [RUN_CONSOLE_VIRTIO] = "virtio", NULL
+};
+
 static const struct opt run_opts[] = {
 	CLI_COMMON_OPTS(struct run_cfg),
 	opt_str(struct run_cfg, name, "name", "NAME", "what the other commands call this guest"),
@@ -39,6 +43,14 @@ static const struct opt run_opts[] = {
 		 "C-bit position on a software platform; default what the host can do"),
 	opt_str(struct run_cfg, console, "console", "FILE",
 		"file for the guest's console, or stdio; default none"),
+	opt_enum(struct run_cfg, console_device, "console-device", "KIND", console_devices,
+		 "serial or virtio: which of them takes the console's input; default serial"),
+	opt_list(struct run_cfg, disks, "disk", "FILE[,readonly]",
+		 "raw image or block device as a disk; repeatable"),
+	opt_list(struct run_cfg, nets, "net", "NET",
+		 "network card: user[,hostfwd=tcp:ADDR:PORT-:PORT]... or tap,ifname=NAME; "
+		 "repeatable"),
+	opt_bool(struct run_cfg, rng, "rng", "a source of random numbers for the guest"),
 	opt_str(struct run_cfg, incoming, "incoming", "URI",
 		"wait here for a guest to arrive, e.g. tls://0.0.0.0:4433"),
 	opt_str(struct run_cfg, tls_dir, "tls-dir", "DIR",

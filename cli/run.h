@@ -25,7 +25,11 @@ struct run_cfg {
 	unsigned vcpus, cbit;
 	uint32_t policy_bits;
 	bool debug_digest, no_migration;
+	struct opt_list disks, nets;
+	bool rng;
+	unsigned console_device;
 };
+enum { RUN_CONSOLE_SERIAL, RUN_CONSOLE_VIRTIO };
 
 /* run_digest.c: the VM with a digest logged at the stop and on arrival. */
 struct run_digest {
@@ -102,6 +106,9 @@ void run_name_release(struct run *r);
 int must_check run_firmware_read(struct run *r, struct err *e);
 int must_check run_firmware_prepare(struct run *r, struct vm_firmware *out, struct err *e);
 void run_firmware_fini(struct run *r);
+
+/* run_devices.c: what --disk and the like name, opened. The caller releases it, on failure too. */
+int must_check run_devices_open(const struct run_cfg *cfg, struct vm_devices *out, struct err *e);
 
 /* run_loop.c: until it is over. */
 enum run_end run_loop(struct run *r);

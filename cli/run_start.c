@@ -35,6 +35,7 @@ static int machine_make(struct run *r, struct err *e)
 {
 	const char *console = r->cfg->console;
 	bool stdio = console && strcmp(console, "stdio") == 0;
+	struct vm_devices devices;
 	const struct vm_config vc = {
 		.name = r->cfg->name,
 		.memory = r->cfg->memory,
@@ -46,9 +47,14 @@ static int machine_make(struct run *r, struct err *e)
 		.console_in = stdio && !isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
 		.console_out = r->console_fd,
 		.no_migration = r->cfg->no_migration,
+		.devices = &devices,
 	};
+	int ret = run_devices_open(r->cfg, &devices, e);
 
-	return vm_new(&vc, r->platform, &r->vm, e);
+	if (ret == 0)
+		ret = vm_new(&vc, r->platform, &r->vm, e);
+	vm_devices_fini(&devices);
+	return ret;
 }
 
 static int guest_boot(struct run *r, struct err *e)

@@ -74,8 +74,7 @@ void dev_bus_announce(struct dev_bus *bus);
 /* Paused. Everything the guest can see. Load is hostile, into a bus with the same devices. */
 int must_check dev_bus_state_save(struct dev_bus *bus, struct buf *out, struct err *e);
 int must_check dev_bus_state_load(struct dev_bus *bus, const uint8_t *p, size_t len, struct err *e);
-/* The list of devices for the other side, and whether ours is the same; the error names the first
- * difference. Hostile. */
-int must_check dev_bus_describe(const struct dev_bus *bus, struct buf *out, struct err *e);
-int must_check dev_bus_fits(const struct dev_bus *bus, const uint8_t *p, size_t len, struct err *e);
+/* "00:01.0 virtio-blk, 2048 sectors": what must be the same on both sides. false: no i-th device.
+ */
+bool dev_bus_name(const struct dev_bus *bus, unsigned i, char *name, size_t len);
 void dev_bus_free(struct dev_bus *bus);

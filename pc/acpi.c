@@ -4,13 +4,14 @@
  * The tables a Linux without MP-table support needs to find its other processors: RSDP, XSDT,
  * hardware-reduced FADT, DSDT and the MADT (ACPI 6.4, chapters 5 and 20). One page.
  * Hardware-reduced means that nothing of a PC is taken for granted, so the DSDT has to name the
- * serial port.
+ * serial port and the PCI bus.
  */
 
 #include "pc/acpi.h"
 
 #include <string.h>
 
+#include "abi/pci.h"
 #include "base/rdwr.h"
 #include "pc/handover.h"
 
@@ -18,11 +19,11 @@
 #define RSDP_LEN 36u
 #define RSDP_V1_LEN 20u
 #define DSDT_AT 0x040u
-#define FADT_AT 0x100u
+#define FADT_AT 0x140u
 #define FADT_LEN 276u
-#define XSDT_AT 0x220u
+#define XSDT_AT 0x260u
 #define XSDT_LEN 52u
-#define MADT_AT 0x280u
+#define MADT_AT 0x2a0u
 
 #define FADT_HW_REDUCED (1u << 20)
 #define FADT_RESET_REG (1u << 10)
@@ -33,9 +34,10 @@
 #define IOAPIC_BASE 0xfec00000u
 
 /* Scope (\_SB) { Device (COM1) { _HID PNP0501, _UID 0, _CRS { IO 0x3f8-0x3ff, interrupt 4, edge,
- * active high } } } Name (_S5, Package { 5, 0, 0, 0 }) */
+ * active high } } Device (PCI0) { _HID PNP0A03, _UID 0, _CRS { bus 0, IO 0xcf8-0xcff, the window
+ * for memory } } } Name (_S5, Package { 5, 0, 0, 0 }) */
 static const uint8_t dsdt_aml[] = {
-	0x10, 0x39, 0x5c, '_',  0x53, 0x42, '_',                            /* Scope (\_SB_) */
+	0x10, 0x4f, 0x08, 0x5c, '_',  0x53, 0x42, '_',                      /* Scope (\_SB_) */
 	0x5b, 0x82, 0x31, 'C',  'O',  'M',  '1',                            /* Device */
 	0x08, '_',  'H',  'I',  'D',  0x0c, 0x41, 0xd0, 0x05, 0x01,         /* EISA id */
 	0x08, '_',  'U',  'I',  'D',  0x00,                                 /* Zero */
@@ -43,8 +45,20 @@ static const uint8_t dsdt_aml[] = {
 	0x47, 0x01, 0xf8, 0x03, 0xf8, 0x03, 0x01, 0x08,                     /* IO, 16 bits */
 	0x89, 0x06, 0x00, 0x03, 0x01, 0x04, 0x00, 0x00, 0x00,               /* Interrupt */
 	0x79, 0x00,                                                         /* end tag */
+	0x5b, 0x82, 0x43, 0x05, 'P',  'C',  'I',  '0',                      /* Device */
+	0x08, '_',  'H',  'I',  'D',  0x0c, 0x41, 0xd0, 0x0a, 0x03,         /* EISA id */
+	0x08, '_',  'U',  'I',  'D',  0x00,                                 /* Zero */
+	0x08, '_',  'C',  'R',  'S',  0x11, 0x37, 0x0a, 0x34,               /* Buffer (52) */
+	0x88, 0x0d, 0x00, 0x02, 0x0c, 0x00, 0,    0,    0,    0,            /* bus numbers ... */
+	0,    0,    0,    0,    1,    0,                                    /* ... 0 to 0 */
+	0x47, 0x01, 0xf8, 0x0c, 0xf8, 0x0c, 0x01, 0x08,                     /* IO, 16 bits */
+	0x87, 0x17, 0x00, 0x00, 0x0c, 0x01, 0,    0,    0,    0,            /* memory ... */
+	0,    0,    0,    0xd0, 0xff, 0xff, 0xff, 0xdf,                     /* ... from, to */
+	0,    0,    0,    0,    0,    0,    0,    0x10,                     /* offset, length */
+	0x79, 0x00,                                                         /* end tag */
 	0x08, '_',  'S',  '5',  '_',  0x12, 0x07, 0x04, 0x0a, 0x05, 0, 0, 0 /* Package */
 };
+_Static_assert(PCI_WINDOW == 0xd0000000 && PCI_WINDOW_LEN == 0x10000000, "as in the table");
 #define DSDT_LEN (36u + (uint32_t)sizeof(dsdt_aml))
 
 static void sum_set(uint8_t *t, size_t len, size_t at)

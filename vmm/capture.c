@@ -105,23 +105,30 @@ static int capture_machine(struct vm *vm, struct vmm_state *s, struct err *e)
 	return 0;
 }
 
+/* What only one host may hold is let go of here, at the last moment: the target takes it when it
+ * runs the guest, and this side again if it does not come to that. */
 static int capture_devices(struct vm *vm, struct vmm_state *s, struct buf *serial,
-			   struct buf *ports, struct err *e)
+			   struct buf *ports, struct buf *devices, struct err *e)
 {
 	int r = vmm_serial_state_save(vm->serial, serial, e);
 
 	if (!r)
 		r = vmm_ports_state_save(vm->ports, ports, e);
+	if (!r)
+		r = dev_bus_state_save(vm->bus, devices, e);
+	if (!r)
+		r = dev_bus_release(vm->bus, e);
 	if (r)
 		return r;
 	s->serial = (struct vmm_state_bytes){ serial->p, (uint32_t)serial->len };
 	s->ports = (struct vmm_state_bytes){ ports->p, (uint32_t)ports->len };
+	s->devices = (struct vmm_state_bytes){ devices->p, (uint32_t)devices->len };
 	return 0;
 }
 
 int vmm_state_capture(struct vm *vm, struct buf *out, struct err *e)
 {
-	auto_buf struct buf serial = { 0 }, ports = { 0 };
+	auto_buf struct buf serial = { 0 }, ports = { 0 }, devices = { 0 };
 	struct vmm_state s;
 	int r = vmm_stopped_check(vm, e);
 
@@ -134,7 +141,7 @@ int vmm_state_capture(struct vm *vm, struct buf *out, struct err *e)
 	if (!r)
 		r = capture_machine(vm, &s, e);
 	if (!r)
-		r = capture_devices(vm, &s, &serial, &ports, e);
+		r = capture_devices(vm, &s, &serial, &ports, &devices, e);
 	if (!r)
 		r = vmm_state_put(&s, out, e);
 	vmm_state_fini(&s);

@@ -3,6 +3,7 @@
 /* The serial port's other end: output goes to a descriptor as it comes, input is read by a thread
  * that waits while the port's queue is full. */
 
+#include "vmm/devices.h"
 #include "vmm/impl.h"
 
 #include <errno.h>
@@ -70,6 +71,11 @@ static void console_room(void *ctx)
 	console_wake(ctx);
 }
 
+const struct dev_console_ops vmm_console_ops = {
+	.output = console_output,
+	.room = console_room,
+};
+
 static const struct serial_ops console_ops = {
 	.irq = console_irq,
 	.output = console_output,
@@ -90,6 +96,13 @@ static bool console_wait(struct vmm_console *c, bool input)
 	return !(p[1].revents & (POLLERR | POLLNVAL));
 }
 
+size_t vmm_console_input(struct vm *vm, const uint8_t *p, size_t len)
+{
+	if (vm->virtio_console)
+		return dev_console_input(vm->virtio_console, p, len);
+	return vmm_serial_input(vm->serial, p, len);
+}
+
 static void *console_main(void *arg)
 {
 	struct vm *vm = arg;
@@ -108,7 +121,7 @@ static void *console_main(void *arg)
 				break;
 			len = n > 0 ? (size_t)n : 0;
 		}
-		took = vmm_serial_input(vm->serial, b, len);
+		took = vmm_console_input(vm, b, len);
 		memmove(b, b + took, len - took);
 		len -= took;
 	}
@@ -153,7 +166,7 @@ void vmm_console_close(struct vm *vm)
 
 int vm_console_write(struct vm *vm, const void *p, size_t len, struct err *e)
 {
-	size_t took = vmm_serial_input(vm->serial, p, len);
+	size_t took = vmm_console_input(vm, p, len);
 
 	if (took < len)
 		return err_set(e, -EAGAIN, "console input: %zu of %zu bytes fit", took, len);

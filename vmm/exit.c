@@ -31,13 +31,16 @@ static bool exit_io(struct vmm_vcpu *v)
 	return true;
 }
 
-/* No device lives in memory. The C-bit may be set: a guest's mapping is not ours to judge. */
+/* Devices on the PCI bus. The C-bit may be set: a guest's mapping is not ours to judge. */
 static bool exit_mmio(struct vmm_vcpu *v)
 {
 	uint64_t at = v->run->mmio.phys_addr & ~(1ull << v->vm->mig.sev->cbit);
 
 	if (!v->run->mmio.is_write)
 		memset(v->run->mmio.data, 0xff, sizeof(v->run->mmio.data));
+	if (dev_bus_mmio(v->vm->bus, gpa(at), v->run->mmio.is_write, v->run->mmio.data,
+			 v->run->mmio.len))
+		return true;
 	log_debug("vmm", "vCPU %u: %s %u bytes at %#llx, where nothing is", v->id,
 		  v->run->mmio.is_write ? "write" : "read", v->run->mmio.len,
 		  (unsigned long long)at);

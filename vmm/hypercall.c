@@ -61,6 +61,14 @@ static void pages_mark(struct vmm_pages *p, uint64_t start, uint64_t end)
 		__atomic_fetch_or(&p->converted[f / 64], 1ull << (f % 64), __ATOMIC_RELEASE);
 }
 
+void vmm_pages_wrote(struct vmm_pages *p, struct gpa at, uint64_t len)
+{
+	uint64_t end = at.v + len;
+
+	if (len && end > at.v && gpa_gfn(gpa(end - 1)) < p->nframes)
+		pages_mark(p, gpa_gfn(at), gpa_gfn(gpa(end - 1)) + 1);
+}
+
 /* Is [start, end) RAM throughout? Ranges may touch; a hole between them is not RAM. */
 static bool pages_in_ram(const struct vmm_pages *p, uint64_t start, uint64_t end)
 {

@@ -9,8 +9,11 @@
  * immediate_exit set, and waits until all are parked. A parked vCPU has completed its last exit,
  * so its registers are whole and any thread may use its descriptor.
  *
- * Locks, in the order they are taken: vm->lock; vm->pages.edit; those of serial port, ports and
- * interval sets are leaves.
+ * Each device on the PCI bus has a thread, too. They are paused by whoever has stopped the vCPUs,
+ * with vm->lock held, and so never take that.
+ *
+ * Locks, in the order they are taken: vm->lock; that of a device; vm->pages.edit; those of serial
+ * port, console, ports and interval sets are leaves.
  */
 
 #include <stdatomic.h>
@@ -23,6 +26,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/gpa.h"
+#include "dev/bus.h"
 #include "migrate/vm.h"
 #include "pc/handover.h"
 #include "sev/sev.h"
@@ -97,8 +101,10 @@ struct vm {
 	bool dirty_on;
 	struct buf dirty_words; /* scratch for one slot's bitmap; migration thread only */
 
-	struct serial *serial; /* owned */
-	struct ports *ports;   /* owned */
+	struct serial *serial;             /* owned */
+	struct ports *ports;               /* owned */
+	struct dev_bus *bus;               /* owned */
+	struct dev_virtio *virtio_console; /* the bus's, or NULL */
 	struct vmm_console console;
 	uint8_t measurement[SEV_MEASURE_LEN];
 	bool measured;
@@ -189,9 +195,5 @@ int must_check vmm_state_restore(struct vm *vm, const uint8_t *p, size_t len, st
 uint32_t vmm_xsave_len(struct vm *vm);
 /* Get or set; -ENOTSUP where KVM has no such thing. */
 int must_check vmm_tsc_offset(struct vmm_vcpu *v, uint64_t *offset, bool set);
-
-/* console.c */
-int must_check vmm_console_open(struct vm *vm, struct err *e);
-void vmm_console_close(struct vm *vm);
 
 extern const struct mig_vm_ops vmm_migratable_ops;

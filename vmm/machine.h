@@ -18,7 +18,7 @@
 
 #define MACHINE_CPUID_MAX 160u
 #define MACHINE_DIGEST_LEN 32u
-#define MACHINE_DEVICES_MAX 16u
+#define MACHINE_DEVICES_MAX 32u
 #define MACHINE_DEVICE_LEN 48u
 
 /* What booted the guest, and whether it takes part in migration. An image says so in its table. */

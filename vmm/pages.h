@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/gpa.h"
 #include "base/ranges.h"
 #include "migrate/vm.h"
 
@@ -35,6 +36,9 @@ int must_check vmm_pages_init(struct vmm_pages *p, const struct mig_ram *ram, si
 void vmm_pages_fini(struct vmm_pages *p);
 /* OR what was converted since the last call into bm and forget it; bm NULL only forgets. */
 void vmm_pages_converted(struct vmm_pages *p, struct mig_bitmap *bm);
+/* The monitor itself, a device, has written to these pages: they travel again as if they had been
+ * converted. After it wrote; any thread. */
+void vmm_pages_wrote(struct vmm_pages *p, struct gpa at, uint64_t len);
 /* Replace the list by one that came with a migration; it must lie in guest RAM. */
 int must_check vmm_pages_set(struct vmm_pages *p, struct ranges *from, struct err *e);
 /* One hypercall, however it arrived. The result is the guest's: 0 or a negative number of KVM's. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "abi/doorbell.h"
+#include "abi/pci.h"
 #include "base/rdwr.h"
 
 #define PORTS_STATE_VERSION 1u
@@ -24,8 +25,6 @@
 #define PORTS_FAST 0x92u
 #define PORTS_FAST_RESET 0x01u
 #define PORTS_FAST_A20 0x02u
-#define PORTS_PCI_ADDRESS 0xcf8u
-#define PORTS_PCI_DATA 0xcfcu
 #define PORTS_RESET 0xcf9u
 #define PORTS_RESET_CPU 0x04u /* the bit whose rise resets, bit 1 chooses how much */
 
@@ -165,9 +164,23 @@ static void ports_sleep(struct ports_access *a)
 		a->p->ops->poweroff(a->p->ctx, a->vcpu, "ACPI sleep state 5");
 }
 
-/* No bus: the address latch can be read back, which is how a probe finds the mechanism. */
+static void pci_data(struct ports_access *a)
+{
+	uint32_t address;
+
+	pthread_mutex_lock(&a->p->lock);
+	address = a->p->pci_address;
+	pthread_mutex_unlock(&a->p->lock);
+	a->p->ops->pci(a->p->ctx, address, a->port - PCI_CONFIG_DATA, a->size, !a->in, &a->v);
+}
+
+/* The address latch can be read back, which is how a probe finds the mechanism. */
 static void ports_pci(struct ports_access *a)
 {
+	if (a->port >= PCI_CONFIG_DATA) {
+		pci_data(a);
+		return;
+	}
 	if (a->port == PORTS_RESET && a->size == 1) {
 		if (!a->in && (a->v & PORTS_RESET_CPU))
 			a->p->ops->reset(a->p->ctx, a->vcpu, "port 0xcf9");
@@ -175,7 +188,7 @@ static void ports_pci(struct ports_access *a)
 			a->v = 0;
 		return;
 	}
-	if (a->port != PORTS_PCI_ADDRESS || a->size != 4)
+	if (a->port != PCI_CONFIG_ADDRESS || a->size != 4)
 		return;
 	pthread_mutex_lock(&a->p->lock);
 	if (a->in)
@@ -199,7 +212,7 @@ static const struct {
 	{ PORTS_FAST, PORTS_FAST, ports_fast },
 	{ PORTS_SLEEP_STATUS, PORTS_SLEEP, ports_sleep },
 	{ PORTS_POWEROFF, PORTS_POWEROFF, ports_poweroff },
-	{ PORTS_PCI_ADDRESS, PORTS_PCI_DATA + 3, ports_pci },
+	{ PCI_CONFIG_ADDRESS, PCI_CONFIG_DATA + 3, ports_pci },
 };
 
 static ports_fn *ports_find(uint16_t port)

@@ -13,7 +13,7 @@
  *	0x3f8-0x3ff	serial port
  *	0x600, 0x601	ACPI sleep status and control: type 5 with enable powers off
  *	0x604		power off: 16-bit 0x2000, as on QEMU's q35 without ACPI tables
- *	0xcf8-0xcff	PCI configuration: no bus, data reads all ones; 0xcf9 bit 2 resets
+ *	0xcf8-0xcff	PCI configuration, mechanism #1; 0xcf9 bit 2 resets
  *
  * Others read all ones and ignore writes. One vmm_ports_io() is one KVM_EXIT_IO. Calls come from
  * vCPU threads; the object locks.
@@ -43,6 +43,10 @@ struct ports_ops {
 	uint32_t (*doorbell)(void *ctx, void *vcpu);
 	/* Seconds since the epoch, for the real-time clock. */
 	int64_t (*now)(void *ctx);
+	/* size bytes at offset `at` of the PCI data port, the address port as latched; a read finds
+	 * all ones in *v and may leave them. */
+	void (*pci)(void *ctx, uint32_t address, unsigned at, unsigned size, bool write,
+		    uint32_t *v);
 };
 
 struct ports;

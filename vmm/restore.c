@@ -196,6 +196,8 @@ static int restore_all(struct vm *vm, struct vmm_state *s, struct err *e)
 	if (!r)
 		r = vmm_ports_state_load(vm->ports, s->ports.p, s->ports.len, e);
 	if (!r)
+		r = dev_bus_state_load(vm->bus, s->devices.p, s->devices.len, e);
+	if (!r)
 		r = restore_chips(vm, s, e);
 	for (unsigned i = 0; i < vm->nvcpu; i++)
 		restore_tsc_khz(&vm->vcpu[i], &s->vcpu[i]);

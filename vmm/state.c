@@ -29,6 +29,7 @@ enum {
 	TAG_MP_STATE,
 	TAG_DEBUGREGS,
 	TAG_EXTRA,
+	TAG_DEVICES,
 	TAG_N
 };
 
@@ -88,6 +89,7 @@ static const struct record records[TAG_N] = {
 	[TAG_MP_STATE] = VCPU_FIXED("mp_state", mp_state),
 	[TAG_DEBUGREGS] = VCPU_FIXED("debugregs", debugregs),
 	[TAG_EXTRA] = VCPU_FIXED("extra", extra),
+	[TAG_DEVICES] = VM_SPAN("devices", devices),
 };
 
 _Static_assert(sizeof(struct kvm_msr_entry) == 16, "a record of Linux's ABI");

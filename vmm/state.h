@@ -22,7 +22,7 @@
 
 #define STATE_XSAVE_MAX 16384u
 #define STATE_MSRS_MAX 512u
-#define STATE_BLOB_MAX (1u << 20) /* of the serial port or the ports */
+#define STATE_BLOB_MAX (1u << 20) /* of the serial port, the ports or the devices */
 
 struct vmm_vcpu_state {
 	struct kvm_regs regs;
@@ -53,7 +53,7 @@ struct vmm_state {
 	struct kvm_pit_state2 pit;
 	struct kvm_clock_data clock;
 	uint64_t machine[3]; /* migration MSR, was it ever written, did the guest run */
-	struct vmm_state_bytes serial, ports;
+	struct vmm_state_bytes serial, ports, devices;
 	uint32_t seen;
 	uint32_t seen_chips;
 };

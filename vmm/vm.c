@@ -2,6 +2,7 @@
 
 /* The life of a VM: made, set up, run, stopped, ended, taken down. */
 
+#include "vmm/devices.h"
 #include "vmm/impl.h"
 
 #include <errno.h>
@@ -43,11 +44,20 @@ static int64_t port_now(void *ctx)
 	return time(NULL);
 }
 
+static void port_pci(void *ctx, uint32_t address, unsigned at, unsigned size, bool write,
+		     uint32_t *v)
+{
+	const struct vm *vm = ctx;
+
+	dev_bus_config(vm->bus, address, at, size, write, v);
+}
+
 static const struct ports_ops port_ops = {
 	.reset = port_reset,
 	.poweroff = port_poweroff,
 	.doorbell = port_doorbell,
 	.now = port_now,
+	.pci = port_pci,
 };
 
 static int vm_check(const struct vm_config *cfg, struct err *e)
@@ -94,6 +104,9 @@ static int vm_make(struct vm *vm, struct err *e)
 		r = vmm_console_open(vm, e);
 	if (!r)
 		r = vmm_ports_new(&port_ops, vm, vm->serial, &vm->ports, e);
+	if (!r)
+		r = vmm_devices_open(vm, vm->cfg.devices, e);
+	vm->cfg.devices = NULL;
 	return r;
 }
 
@@ -137,6 +150,8 @@ static void run_update(struct vm *vm) REQUIRES(vmm_run)
 	vm->go = go;
 	atomic_store(&vm->halt, !go);
 	vmm_lock_tell(&vm->lock);
+	if (go)
+		dev_bus_resume(vm->bus);
 	for (unsigned i = 0; !go && i < vm->nvcpu; i++)
 		vmm_vcpu_kick(&vm->vcpu[i]);
 }
@@ -150,11 +165,13 @@ static unsigned run_threads(const struct vm *vm)
 	return n;
 }
 
-/* Until no vCPU runs, or somebody else lets them run again. */
+/* Until no vCPU runs and no device works, or somebody else lets them run again. */
 static void run_wait_parked(struct vm *vm) REQUIRES(vmm_run)
 {
 	while (!vm->go && vm->parked < run_threads(vm))
 		vmm_lock_wait(&vm->lock);
+	if (!vm->go)
+		dev_bus_pause(vm->bus);
 }
 
 /* SEV first: KVM wants it before the first vCPU and before memory is registered. */
@@ -288,6 +305,7 @@ int vm_pause(struct vm *vm, struct err *e)
 
 static int hold_release(struct vm *vm, struct err *e)
 {
+	bool arrives;
 	int r;
 
 	vmm_lock_take(&vm->lock);
@@ -299,9 +317,12 @@ static int hold_release(struct vm *vm, struct err *e)
 	if (!r)
 		r = run_check_sev(vm, e);
 	if (!r) {
+		arrives = vm->phase == VMM_INCOMING;
 		vm->phase = VMM_LIVE;
 		vm->held = false;
 		run_update(vm);
+		if (arrives)
+			dev_bus_announce(vm->bus);
 	}
 	vmm_lock_drop(&vm->lock);
 	return r;
@@ -433,7 +454,7 @@ void vm_free(struct vm *vm)
 	if (!vm)
 		return;
 	vm_stop_threads(vm);
-	vmm_console_close(vm);
+	vmm_devices_close(vm);
 	for (unsigned i = 0; i < vm->nvcpu; i++)
 		vmm_vcpu_close(&vm->vcpu[i]);
 	free(vm->vcpu);

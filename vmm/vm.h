@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "dev/devices.h"
 #include "migrate/vm.h"
 #include "sev/sev.h"
 
@@ -27,6 +28,24 @@ enum vm_state {
 
 enum vm_end { VM_END_NONE, VM_END_POWEROFF, VM_END_RESET, VM_END_ERROR };
 
+#define VM_DISKS_MAX 16
+#define VM_NETS_MAX 8
+
+/* What is on the PCI bus, in this order. vm_new() takes what descriptors and links there are, and
+ * leaves -1 and NULL behind; vm_devices_fini() releases what it did not get to. */
+struct vm_devices {
+	struct dev_disk disk[VM_DISKS_MAX];
+	size_t ndisk;
+	struct {
+		uint8_t mac[DEV_MAC_LEN];
+		struct dev_link *link;
+	} net[VM_NETS_MAX];
+	size_t nnet;
+	bool rng;
+	bool console; /* takes the console's input; its output joins the serial port's */
+};
+void vm_devices_fini(struct vm_devices *d);
+
 struct vm_config {
 	const char *name;
 	uint64_t memory; /* bytes, multiple of 2 MiB, at least 8 MiB */
@@ -38,6 +57,7 @@ struct vm_config {
 	int console_out;       /* -1: none; borrowed */
 	/* Do not offer it to the guest (CPUID), and refuse to move it. */
 	bool no_migration;
+	struct vm_devices *devices; /* or NULL; used by vm_new() only */
 };
 
 /* What the guest's owner answers to a measurement: a LAUNCH_SECRET packet, and its place. */

@@ -60,7 +60,7 @@ static void linux_finds_each_processor_from_the_root_pointer(void **state)
 		assert_int_equal(len, 276);
 		assert_true(number(fadt + 112, 4) & 1u << 20); /* hardware reduced */
 		table(number(fadt + 140, 8), "DSDT", &len);
-		assert_int_equal(len, 107);
+		assert_int_equal(len, 193);
 		assert_int_equal(number(fadt + 116 + 4, 8), 0xcf9);
 		assert_int_equal(number(fadt + 244 + 4, 8), PC_PORT_SLEEP);
 		assert_int_equal(number(fadt + 256 + 4, 8), PC_PORT_SLEEP_STATUS);

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -17,9 +18,12 @@ static struct seen {
 	uint8_t out[16];
 	size_t len;
 } seen;
+#define PCI_FOUND 0x80000800u /* slot 1 */
+
 static struct ports *ports;
 static struct serial *serial;
 static int vcpu;
+static char pci_seen[64];
 
 static void on_reset(void *ctx, void *v, const char *why)
 {
@@ -46,6 +50,17 @@ static uint32_t on_doorbell(void *ctx, void *v)
 	s->bells++;
 	s->vcpu = v;
 	return 0xfffffc18;
+}
+
+static void on_pci(void *ctx, uint32_t address, unsigned at, unsigned size, bool write, uint32_t *v)
+{
+	(void)ctx;
+	if (address != PCI_FOUND)
+		return;
+	if (!write)
+		*v = 0x11223344u >> 8 * at;
+	snprintf(pci_seen, sizeof(pci_seen), "%s %u of %u: %#x", write ? "write" : "read", size, at,
+		 *v);
 }
 
 static int64_t on_now(void *ctx)
@@ -75,7 +90,7 @@ static void no_room(void *ctx)
 
 static struct ports *ports_make(void)
 {
-	static const struct ports_ops ops = { on_reset, on_poweroff, on_doorbell, on_now };
+	static const struct ports_ops ops = { on_reset, on_poweroff, on_doorbell, on_now, on_pci };
 	struct ports *p = NULL;
 	struct err e = { 0 };
 
@@ -224,7 +239,18 @@ static void clock_tells_the_time_in_bcd(void **state)
 	}
 }
 
-static void pci_has_a_latch_but_no_devices(void **state)
+static void pci_accesses_go_where_the_latch_says(void **state)
+{
+	(void)state;
+	out(0xcf8, 4, PCI_FOUND);
+	assert_int_equal(in(0xcfc, 4), 0x11223344);
+	assert_int_equal(in(0xcfe, 2), 0x1122);
+	assert_string_equal(pci_seen, "read 2 of 2: 0x1122");
+	out(0xcff, 1, 0x55);
+	assert_string_equal(pci_seen, "write 1 of 3: 0x55");
+}
+
+static void pci_has_nothing_elsewhere(void **state)
 {
 	(void)state;
 	out(0xcf8, 4, 0x80001234);
@@ -302,7 +328,8 @@ int main(void)
 		ports_test(only_a_four_byte_read_rings_the_doorbell),
 		ports_test(keyboard_controller_is_ready_and_empty),
 		ports_test(clock_tells_the_time_in_bcd),
-		ports_test(pci_has_a_latch_but_no_devices),
+		ports_test(pci_accesses_go_where_the_latch_says),
+		ports_test(pci_has_nothing_elsewhere),
 		ports_test(speaker_port_keeps_its_gates),
 		ports_test(state_carries_the_latches),
 		ports_test(refuses_malformed_state),

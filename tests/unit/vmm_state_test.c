@@ -20,10 +20,12 @@
 #define TAG_REGS 8u
 #define TAG_XSAVE 10u
 #define TAG_MSRS 12u
-#define TAG_LAST 17u
+#define TAG_DEVICES 18u
+#define TAG_LAST 18u
 #define VCPUS 2u
 
-static const uint8_t serial_bytes[] = "serial", ports_bytes[] = "ports";
+static const uint8_t serial_bytes[] = "serial", ports_bytes[] = "ports",
+		     devices_bytes[] = "devices";
 
 static void fill(void *p, size_t len, unsigned seed)
 {
@@ -57,6 +59,7 @@ static void sample(struct vmm_state *s)
 	s->machine[STATE_MACHINE_RAN] = 1;
 	s->serial = (struct vmm_state_bytes){ serial_bytes, sizeof(serial_bytes) };
 	s->ports = (struct vmm_state_bytes){ ports_bytes, sizeof(ports_bytes) };
+	s->devices = (struct vmm_state_bytes){ devices_bytes, sizeof(devices_bytes) };
 }
 
 static void encode(struct buf *b)
@@ -100,6 +103,7 @@ static void reads_back_what_was_written(void **state)
 	assert_memory_equal(&in.clock, &out.clock, sizeof(in.clock));
 	assert_int_equal(out.serial.len, sizeof(serial_bytes));
 	assert_memory_equal(out.ports.p, ports_bytes, sizeof(ports_bytes));
+	assert_memory_equal(out.devices.p, devices_bytes, sizeof(devices_bytes));
 	assert_int_equal(vmm_state_put(&out, &again, &e), 0);
 	assert_int_equal(again.len, b.len);
 	assert_memory_equal(again.p, b.p, b.len);
@@ -210,7 +214,7 @@ static void patched(uint16_t tag, uint32_t index, size_t off, uint8_t value, con
 static void wrong_tags_versions_indexes_and_flags_are_refused(void **state)
 {
 	(void)state;
-	patched(TAG_REGS, 0, 0, TAG_LAST + 1, "unknown tag 18");
+	patched(TAG_REGS, 0, 0, TAG_LAST + 1, "unknown tag 19");
 	patched(TAG_REGS, 0, 0, 0, "unknown tag 0");
 	patched(TAG_REGS, 0, 2, 9, "version 9");
 	patched(TAG_REGS, 1, 4, VCPUS, "regs of number 2, there are 2");
@@ -250,7 +254,8 @@ static void wrong_sizes_are_refused(void **state)
 {
 	(void)state;
 	for (uint16_t tag = TAG_MACHINE; tag <= TAG_LAST; tag++) {
-		if (tag == TAG_SERIAL || tag == TAG_SERIAL + 1 || tag == TAG_XSAVE)
+		if (tag == TAG_SERIAL || tag == TAG_SERIAL + 1 || tag == TAG_XSAVE ||
+		    tag == TAG_DEVICES)
 			continue; /* may have any length within bounds */
 		resized(tag, 1, "bytes");
 		resized(tag, -1, "bytes");
