@@ -31,11 +31,22 @@
 #define AT_DR6 0x168
 #define AT_RFLAGS 0x170
 #define AT_RIP 0x178
+#define AT_DR0 0x180
 #define AT_RSP 0x1d8
 #define AT_RAX 0x1f8
+#define AT_STAR 0x200
+#define AT_LSTAR 0x208
+#define AT_CSTAR 0x210
+#define AT_SFMASK 0x218
+#define AT_KERNEL_GS_BASE 0x220
+#define AT_SYSENTER_CS 0x228
+#define AT_SYSENTER_ESP 0x230
+#define AT_SYSENTER_EIP 0x238
 #define AT_CR2 0x240
 #define AT_G_PAT 0x268
+#define AT_DEBUGCTL 0x270
 #define AT_PKRU 0x2e8
+#define AT_TSC_AUX 0x2ec
 #define AT_RCX 0x308
 #define AT_RDX 0x310
 #define AT_RBX 0x318
@@ -64,6 +75,8 @@
 #define PAT_RESET 0x0007040600070406ull
 #define MXCSR_RESET 0x1f80u
 #define FCW_RESET 0x37fu
+#define XCR0_X87 0x1u
+#define XCR0_SSE 0x2u
 #define XCR0_YMM 0x4u
 
 /* Of the XSAVE area, standard format: Intel SDM volume 1, chapter 13.4. */
@@ -110,26 +123,78 @@ void sev_vmsa_reset(struct sev_vmsa_regs *out)
 	memcpy(x + XSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
 }
 
-static void put16(uint8_t *page, size_t at, uint16_t v)
-{
-	struct wr w = wr_of(page + at, sizeof(v));
+/* --- what goes both ways as it is --------------------------------------------------------------
+ */
 
-	wr_le16(&w, v);
-}
+struct field {
+	uint16_t at; /* in the page */
+	uint16_t of; /* in struct sev_vmsa_regs */
+};
+#define FIELD(at, member)                                                                          \
+	{                                                                                          \
+		at, offsetof(struct sev_vmsa_regs, member)                                         \
+	}
 
-static void put32(uint8_t *page, size_t at, uint32_t v)
-{
-	struct wr w = wr_of(page + at, sizeof(v));
+static const struct field words[] = {
+	FIELD(AT_XSS, xss),
+	FIELD(AT_CR4, sregs.cr4),
+	FIELD(AT_CR3, sregs.cr3),
+	FIELD(AT_CR0, sregs.cr0),
+	FIELD(AT_EFER, sregs.efer),
+	FIELD(AT_CR2, sregs.cr2),
+	FIELD(AT_DR7, debug.dr7),
+	FIELD(AT_DR6, debug.dr6),
+	FIELD(AT_DR0, debug.db[0]),
+	FIELD(AT_DR0 + 8, debug.db[1]),
+	FIELD(AT_DR0 + 16, debug.db[2]),
+	FIELD(AT_DR0 + 24, debug.db[3]),
+	FIELD(AT_RFLAGS, regs.rflags),
+	FIELD(AT_RIP, regs.rip),
+	FIELD(AT_RSP, regs.rsp),
+	FIELD(AT_RAX, regs.rax),
+	FIELD(AT_RCX, regs.rcx),
+	FIELD(AT_RDX, regs.rdx),
+	FIELD(AT_RBX, regs.rbx),
+	FIELD(AT_RBP, regs.rbp),
+	FIELD(AT_RSI, regs.rsi),
+	FIELD(AT_RDI, regs.rdi),
+	FIELD(AT_R8, regs.r8),
+	FIELD(AT_R8 + 8, regs.r9),
+	FIELD(AT_R8 + 16, regs.r10),
+	FIELD(AT_R8 + 24, regs.r11),
+	FIELD(AT_R8 + 32, regs.r12),
+	FIELD(AT_R8 + 40, regs.r13),
+	FIELD(AT_R8 + 48, regs.r14),
+	FIELD(AT_R8 + 56, regs.r15),
+	FIELD(AT_STAR, star),
+	FIELD(AT_LSTAR, lstar),
+	FIELD(AT_CSTAR, cstar),
+	FIELD(AT_SFMASK, sfmask),
+	FIELD(AT_KERNEL_GS_BASE, kernel_gs_base),
+	FIELD(AT_SYSENTER_CS, sysenter_cs),
+	FIELD(AT_SYSENTER_ESP, sysenter_esp),
+	FIELD(AT_SYSENTER_EIP, sysenter_eip),
+	FIELD(AT_G_PAT, pat),
+	FIELD(AT_DEBUGCTL, debugctl),
+	FIELD(AT_SEV_FEATURES, features),
+	FIELD(AT_XCR0, xcr0),
+};
 
-	wr_le32(&w, v);
-}
+static const struct field halves[] = { FIELD(AT_PKRU, pkru), FIELD(AT_TSC_AUX, tsc_aux) };
 
-static void put64(uint8_t *page, size_t at, uint64_t v)
-{
-	struct wr w = wr_of(page + at, sizeof(v));
+static const struct field segments[] = {
+	FIELD(AT_ES, sregs.es),    FIELD(AT_CS, sregs.cs), FIELD(AT_SS, sregs.ss),
+	FIELD(AT_DS, sregs.ds),    FIELD(AT_FS, sregs.fs), FIELD(AT_GS, sregs.gs),
+	FIELD(AT_LDTR, sregs.ldt), FIELD(AT_TR, sregs.tr),
+};
 
-	wr_le64(&w, v);
-}
+static const struct field tables[] = { FIELD(AT_GDTR, sregs.gdt), FIELD(AT_IDTR, sregs.idt) };
+
+#define EACH(f, table) for (const struct field *f = (table); f < (table) + COUNT(table); f++)
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* --- there -------------------------------------------------------------------------------------
+ */
 
 /* The VMCB has the attributes of a descriptor squeezed into 12 bits. */
 static uint16_t attributes(const struct kvm_segment *s)
@@ -141,56 +206,22 @@ static uint16_t attributes(const struct kvm_segment *s)
 			  (s->db & 1) << 10 | (s->g & 1) << 11);
 }
 
-static void put_segment(uint8_t *page, size_t at, const struct kvm_segment *s)
+static void put_segment(uint8_t *at, const struct kvm_segment *s)
 {
-	put16(page, at, s->selector);
-	put16(page, at + 2, attributes(s));
-	put32(page, at + 4, s->limit);
-	put64(page, at + 8, s->base);
+	struct wr w = wr_of(at, 16);
+
+	wr_le16(&w, s->selector);
+	wr_le16(&w, attributes(s));
+	wr_le32(&w, s->limit);
+	wr_le64(&w, s->base);
 }
 
-static void put_table(uint8_t *page, size_t at, const struct kvm_dtable *t)
+static void put_table(uint8_t *at, const struct kvm_dtable *t)
 {
-	put32(page, at + 4, t->limit);
-	put64(page, at + 8, t->base);
-}
+	struct wr w = wr_of(at + 4, 12);
 
-static void put_sregs(uint8_t *page, const struct kvm_sregs *s)
-{
-	put_segment(page, AT_ES, &s->es);
-	put_segment(page, AT_CS, &s->cs);
-	put_segment(page, AT_SS, &s->ss);
-	put_segment(page, AT_DS, &s->ds);
-	put_segment(page, AT_FS, &s->fs);
-	put_segment(page, AT_GS, &s->gs);
-	put_table(page, AT_GDTR, &s->gdt);
-	put_segment(page, AT_LDTR, &s->ldt);
-	put_table(page, AT_IDTR, &s->idt);
-	put_segment(page, AT_TR, &s->tr);
-	page[AT_CPL] = s->ss.dpl & 3;
-	put64(page, AT_EFER, s->efer | EFER_SVME);
-	put64(page, AT_CR4, s->cr4 | CR4_MCE);
-	put64(page, AT_CR3, s->cr3);
-	put64(page, AT_CR2, s->cr2);
-	put64(page, AT_CR0, s->cr0 & ~(uint64_t)CR0_CD_NW);
-}
-
-static void put_regs(uint8_t *page, const struct kvm_regs *r)
-{
-	const uint64_t high[] = { r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
-
-	put64(page, AT_RFLAGS, r->rflags);
-	put64(page, AT_RIP, r->rip);
-	put64(page, AT_RSP, r->rsp);
-	put64(page, AT_RAX, r->rax);
-	put64(page, AT_RCX, r->rcx);
-	put64(page, AT_RDX, r->rdx);
-	put64(page, AT_RBX, r->rbx);
-	put64(page, AT_RBP, r->rbp);
-	put64(page, AT_RSI, r->rsi);
-	put64(page, AT_RDI, r->rdi);
-	for (size_t i = 0; i < 8; i++)
-		put64(page, AT_R8 + 8 * i, high[i]);
+	wr_le32(&w, t->limit);
+	wr_le64(&w, t->base);
 }
 
 /* XSAVE has a bit for each x87 register that is in use, the VMSA two bits of its state; like KVM,
@@ -217,16 +248,100 @@ static void put_fpu(uint8_t *page, const struct kvm_xsave *xsave, uint64_t xcr0)
 
 void sev_vmsa_build(const struct sev_vmsa_regs *r, uint8_t out[SEV_VMSA_LEN])
 {
+	const uint8_t *from = (const uint8_t *)r;
+	struct sev_vmsa_regs as_vmcb = *r;
+
+	as_vmcb.sregs.efer |= EFER_SVME;
+	as_vmcb.sregs.cr4 |= CR4_MCE;
+	as_vmcb.sregs.cr0 &= ~(uint64_t)CR0_CD_NW;
 	memset(out, 0, SEV_VMSA_LEN);
-	put_sregs(out, &r->sregs);
-	put_regs(out, &r->regs);
-	put64(out, AT_DR7, r->debug.dr7);
-	put64(out, AT_DR6, r->debug.dr6);
-	put64(out, AT_XSS, r->xss);
-	put64(out, AT_G_PAT, r->pat);
-	put32(out, AT_PKRU, r->pkru);
-	put64(out, AT_SEV_FEATURES, r->features);
-	put64(out, AT_XCR0, r->xcr0);
+	EACH(f, segments)
+	put_segment(out + f->at, (const struct kvm_segment *)(const void *)(from + f->of));
+	EACH(f, tables)
+	put_table(out + f->at, (const struct kvm_dtable *)(const void *)(from + f->of));
+	EACH(f, words)
+	memcpy(out + f->at, (const uint8_t *)&as_vmcb + f->of, 8);
+	EACH(f, halves)
+	memcpy(out + f->at, from + f->of, 4);
+	out[AT_CPL] = r->sregs.ss.dpl & 3;
 	if (r->fpu)
 		put_fpu(out, &r->xsave, r->xcr0);
+}
+
+/* --- and back ----------------------------------------------------------------------------------
+ */
+
+static void take_segment(const uint8_t *at, struct kvm_segment *s)
+{
+	struct rd in = rd_of(at, 16);
+	uint16_t selector = 0, a = 0;
+
+	*s = (struct kvm_segment){ 0 };
+	rd_le16(&in, &selector);
+	rd_le16(&in, &a);
+	rd_le32(&in, &s->limit);
+	(void)!rd_le64(&in, (uint64_t *)&s->base);
+	s->selector = selector;
+	s->type = a & 15;
+	s->s = a >> 4 & 1;
+	s->dpl = a >> 5 & 3;
+	s->present = a >> 7 & 1;
+	s->avl = a >> 8 & 1;
+	s->l = a >> 9 & 1;
+	s->db = a >> 10 & 1;
+	s->g = a >> 11 & 1;
+	s->unusable = !s->present;
+}
+
+static void take_table(const uint8_t *at, struct kvm_dtable *t)
+{
+	struct rd in = rd_of(at + 4, 12);
+	uint32_t limit = 0;
+
+	*t = (struct kvm_dtable){ 0 };
+	rd_le32(&in, &limit);
+	(void)!rd_le64(&in, (uint64_t *)&t->base);
+	t->limit = (uint16_t)limit;
+}
+
+static void take_fpu(const uint8_t *page, struct kvm_xsave *xsave, uint64_t xcr0)
+{
+	uint8_t *x = (uint8_t *)xsave->region;
+
+	memcpy(x + XSAVE_RDP, page + AT_X87_DP, 8);
+	memcpy(x + XSAVE_MXCSR, page + AT_MXCSR, 4);
+	memcpy(x + XSAVE_FTW, page + AT_X87_FTW, 2);
+	memcpy(x + XSAVE_FSW, page + AT_X87_FSW, 2);
+	memcpy(x + XSAVE_FCW, page + AT_X87_FCW, 2);
+	memcpy(x + XSAVE_FOP, page + AT_X87_FOP, 2);
+	memcpy(x + XSAVE_RIP, page + AT_X87_RIP, 8);
+	for (size_t i = 0; i < 8; i++) {
+		memcpy(x + XSAVE_ST + 16 * i, page + AT_X87_REGS + 8 * i, 8);
+		memcpy(x + XSAVE_ST + 16 * i + 8, page + AT_X87_REGS + 64 + 2 * i, 2);
+	}
+	memcpy(x + XSAVE_XMM, page + AT_XMM, 256);
+	x[XSAVE_FEATURES] = XCR0_X87 | XCR0_SSE;
+	if (!(xcr0 & XCR0_YMM))
+		return;
+	x[XSAVE_FEATURES] |= XCR0_YMM;
+	memcpy(x + XSAVE_YMM, page + AT_YMM, 256);
+}
+
+void sev_vmsa_take(const uint8_t page[SEV_VMSA_LEN], struct sev_vmsa_regs *out)
+{
+	uint8_t *to = (uint8_t *)out;
+
+	memset(out, 0, sizeof(*out));
+	EACH(f, segments)
+	take_segment(page + f->at, (struct kvm_segment *)(void *)(to + f->of));
+	EACH(f, tables)
+	take_table(page + f->at, (struct kvm_dtable *)(void *)(to + f->of));
+	EACH(f, words)
+	memcpy(to + f->of, page + f->at, 8);
+	EACH(f, halves)
+	memcpy(to + f->of, page + f->at, 4);
+	out->sregs.ss.dpl = page[AT_CPL] & 3;
+	out->sregs.efer &= ~(uint64_t)EFER_SVME;
+	out->fpu = true;
+	take_fpu(page, &out->xsave, out->xcr0);
 }
