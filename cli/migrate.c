@@ -14,7 +14,7 @@ struct migrate_cfg {
 	const char *root, *allow, *tls_dir, *tls_peer, *force;
 	unsigned max_downtime, max_passes, commit_wait;
 	uint64_t max_bandwidth;
-	bool progress;
+	bool progress, dry_run;
 };
 
 static const struct opt migrate_opts[] = {
@@ -28,6 +28,8 @@ static const struct opt migrate_opts[] = {
 	opt_uint(struct migrate_cfg, commit_wait, "commit-wait", "MS",
 		 "how long to go on asking a target that was cut off; default 30000"),
 	opt_bool(struct migrate_cfg, progress, "progress", "show progress on stderr"),
+	opt_bool(struct migrate_cfg, dry_run, "dry-run",
+		 "only ask whether the target could take it; nothing moves"),
 	opt_str(struct migrate_cfg, root, "root", "FILE",
 		"root (ARK certificate) the target must descend from; default this platform's own"),
 	opt_str(struct migrate_cfg, allow, "allow", "FILE",
@@ -97,6 +99,8 @@ static int args_make(const struct migrate_cfg *cfg, const char *uri, json_t *arg
 	if (cfg->max_bandwidth)
 		json_object_set_new(args, "x-max-bandwidth",
 				    json_integer((json_int_t)cfg->max_bandwidth));
+	if (cfg->dry_run)
+		json_object_set_new(args, "x-dry-run", json_true());
 	return 0;
 }
 
@@ -112,6 +116,21 @@ static bool goes_on(struct control_client *c)
 	       strcmp(report_text(st, "status"), "internal-error") != 0;
 }
 
+/* Of a dry run. */
+static int answer_print(const struct migrate_cfg *cfg, const struct opt_args *args, json_t *mig)
+{
+	size_t n = report_differences(mig, NULL);
+
+	if (cfg->common.json)
+		cli_json_print(json_incref(mig));
+	else
+		printf("%s %s be moved to %s%s\n", args->v[0], n ? "cannot" : "could", args->v[1],
+		       n ? ":" : "");
+	if (!cfg->common.json)
+		report_differences(mig, stdout);
+	return n ? CLI_STAYED : CLI_OK;
+}
+
 static void result_print(const struct migrate_cfg *cfg, struct control_client *c, const char *name,
 			 json_t *mig, int code)
 {
@@ -121,9 +140,11 @@ static void result_print(const struct migrate_cfg *cfg, struct control_client *c
 		cli_json_print(json_incref(mig));
 	else
 		report_print(mig, stdout);
-	if (code == CLI_STAYED)
+	if (code == CLI_STAYED) {
 		fprintf(stderr, "sevmig: %s was not moved%s: %s\n", name,
 			goes_on(c) ? " and goes on here" : "", reason);
+		report_differences(mig, stderr);
+	}
 	if (code == CLI_UNKNOWN)
 		fprintf(stderr, "sevmig: where %s runs cannot be known from here: %s\n", name,
 			reason);
@@ -152,6 +173,8 @@ int cli_migrate_main(int argc, char **argv)
 		return cli_fail(&cfg.common, &e, r == -EREMOTEIO ? CLI_STAYED : CLI_FAILED);
 	if (report_follow(c, cfg.progress, &mig, &code, &e) < 0)
 		return cli_fail(&cfg.common, &e, CLI_UNKNOWN);
+	if (code == CLI_OK && cfg.dry_run)
+		return answer_print(&cfg, &args, mig);
 	result_print(&cfg, c, args.v[0], mig, code);
 	return code;
 }

@@ -47,6 +47,18 @@ void report_print(const json_t *mig, FILE *to)
 		report_num(own, "total-pages"));
 }
 
+size_t report_differences(const json_t *mig, FILE *to)
+{
+	const json_t *own = json_object_get(mig, "x-sevmig");
+	const json_t *all = json_object_get(own, "differences"), *one;
+	size_t i;
+
+	json_array_foreach (all, i, one)
+		if (to)
+			fprintf(to, "  %s\n", json_string_value(one));
+	return json_array_size(all);
+}
+
 static void bar_make(const json_t *own, char bar[BAR_LEN + 1])
 {
 	uint64_t due = report_num(own, "dirty-pages"), left = report_num(own, "left-pages");
@@ -84,10 +96,11 @@ static bool over(const json_t *mig, int *code)
 		int code;
 	} ends[] = { { MIG_OUTCOME_MOVED, CLI_OK },
 		     { MIG_OUTCOME_STAYED, CLI_STAYED },
-		     { MIG_OUTCOME_UNKNOWN, CLI_UNKNOWN } };
+		     { MIG_OUTCOME_UNKNOWN, CLI_UNKNOWN },
+		     { MIG_OUTCOME_ANSWERED, CLI_OK } };
 	const char *outcome = report_text(json_object_get(mig, "x-sevmig"), "outcome");
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		if (strcmp(outcome, mig_outcome_name(ends[i].outcome)) == 0) {
 			*code = ends[i].code;
 			return true;

@@ -46,6 +46,7 @@ struct run_source {
 	pthread_t thread;
 	struct mig_source *mig; /* while active */
 	struct mig_stats last;  /* of the last one, when not active */
+	struct lines differences;
 	uint64_t start_ns, setup_ns;
 	char uri[256];
 	char tls_dir[CONTROL_TEXT_MAX + 1], tls_peer[256];
@@ -125,6 +126,8 @@ extern const struct control_ops run_control_ops;
 /* run_source.c; the first two from the control thread, under no lock. */
 int must_check run_source_start(struct run *r, const struct control_args *a, struct err *e);
 int must_check run_source_cancel(struct run *r, struct err *e);
+/* Has the guest been given up to another host? Under the lock. */
+bool run_source_gone(const struct run *r);
 /* Break off if something is under way, and wait for the thread. */
 void run_source_end(struct run *r);
 

@@ -24,6 +24,7 @@ static void migration_fill(struct run *r, struct control_state *out)
 	out->role = r->role;
 	if (r->role == CONTROL_ROLE_SOURCE) {
 		out->mig = r->src.last;
+		out->differences = r->src.differences;
 		if (r->src.active)
 			mig_source_stats(r->src.mig, &out->mig);
 		out->setup_ns = r->src.setup_ns;
@@ -82,7 +83,7 @@ static int idle_check(struct run *r, struct err *e)
 		ret = err_set(e, -EBUSY, "a migration is under way");
 	else if (!run_target_here(r))
 		ret = err_set(e, -EBUSY, "the guest has not arrived here");
-	else if (r->src.joinable && r->src.last.outcome != MIG_OUTCOME_STAYED)
+	else if (run_source_gone(r))
 		ret = err_set(e, -ESTALE, "the guest has been given up here");
 	pthread_mutex_unlock(&r->lock);
 	return ret;

@@ -77,6 +77,7 @@ static void source_finish(struct run *r, int ret, const struct err *e)
 	pthread_mutex_lock(&r->lock);
 	mig = steal_ptr(&s->mig);
 	mig_source_stats(mig, &s->last);
+	mig_source_differences(mig, &s->differences);
 	if (ret < 0 && s->last.outcome == MIG_OUTCOME_NONE)
 		s->last.outcome = MIG_OUTCOME_STAYED; /* it did not get as far as a connection */
 	if (ret < 0 && !s->last.reason[0])
@@ -121,6 +122,14 @@ static int number_copy(unsigned *to, const struct control_num *from, const char 
 	return 0;
 }
 
+bool run_source_gone(const struct run *r)
+{
+	enum mig_outcome how = r->src.last.outcome;
+
+	return !r->src.active && r->src.joinable &&
+	       (how == MIG_OUTCOME_MOVED || how == MIG_OUTCOME_UNKNOWN);
+}
+
 /* May one begin now? Under the lock. */
 static int source_check(struct run *r, struct err *e)
 {
@@ -130,7 +139,7 @@ static int source_check(struct run *r, struct err *e)
 		return err_set(e, -EBUSY, "a migration is under way already");
 	if (!run_target_here(r))
 		return err_set(e, -EBUSY, "the guest has not arrived here yet");
-	if (r->src.joinable && r->src.last.outcome != MIG_OUTCOME_STAYED)
+	if (run_source_gone(r))
 		return err_set(e, -ESTALE, "the guest has been given up here");
 	if (r->quit || (state != VM_RUNNING && state != VM_PAUSED))
 		return err_set(e, -EINVAL, "the guest is not running");
@@ -190,6 +199,7 @@ static int source_launch(struct run *r, struct mig_source_params *p, struct trus
 int run_source_start(struct run *r, const struct control_args *a, struct err *e)
 {
 	struct mig_source_params p = {
+		.ask = a->dry_run,
 		.verify = source_verify,
 		.reconnect = source_reconnect,
 		.ctx = r,

@@ -37,7 +37,8 @@ struct control_state {
 	enum control_role role;
 	bool cancelled; /* the migration ended because somebody asked for that */
 	struct mig_stats mig;
-	uint64_t setup_ns; /* from the request to the first page */
+	struct lines differences; /* what the target, asked or refusing, finds wrong */
+	uint64_t setup_ns;        /* from the request to the first page */
 	uint8_t api_major, api_minor, build;
 	struct sev_guest_status sev;
 	bool measured;

@@ -95,6 +95,8 @@ const char *control_migration_status(const struct control_state *s)
 		return s->cancelled ? "cancelled" : "failed";
 	case MIG_OUTCOME_UNKNOWN:
 		return "failed";
+	case MIG_OUTCOME_ANSWERED:
+		return "none";
 	case MIG_OUTCOME_NONE:
 		break;
 	}
@@ -143,18 +145,28 @@ static json_t *ram_json(const struct mig_stats *m)
 			 num(m->send_rate), "page-size", (int)PAGE_LEN);
 }
 
+static json_t *lines_json(const struct lines *l)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < l->n; i++)
+		json_array_append_new(all, text(l->v[i]));
+	return all;
+}
+
 static json_t *own_json(const struct control_state *s)
 {
 	const struct mig_stats *m = &s->mig;
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
 			 "role", s->role == CONTROL_ROLE_SOURCE ? "source" : "target", "uri",
 			 text(s->uri), "phase", mig_phase_name(m->phase), "outcome",
 			 mig_outcome_name(m->outcome), "pass", (int)m->pass, "total-pages",
 			 num(m->pages_total), "left-pages", num(m->pages_left), "dirty-pages",
 			 num(m->pages_dirty), "private-pages", num(m->pages_private),
 			 "shared-pages", num(m->pages_shared), "zero-pages", num(m->pages_zero),
-			 "never-written-pages", num(m->pages_never), "reason", text(m->reason));
+			 "never-written-pages", num(m->pages_never), "reason", text(m->reason),
+			 "differences", lines_json(&s->differences));
 }
 
 /* As in QEMU: nothing at all when there never was a migration, "downtime" only when it is over,

@@ -49,6 +49,7 @@ struct control_num {
 struct control_args {
 	const char *uri, *root, *allow, *tls_dir, *tls_peer, *path, *data, *force;
 	struct control_num max_downtime, max_passes, max_bandwidth, downtime_limit, commit_wait;
+	bool dry_run;
 };
 
 struct control_request {

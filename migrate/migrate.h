@@ -30,10 +30,11 @@ enum mig_phase {
 };
 
 enum mig_outcome {
-	MIG_OUTCOME_NONE,    /* still going on */
-	MIG_OUTCOME_MOVED,   /* runs on the target */
-	MIG_OUTCOME_STAYED,  /* runs on the source, as before */
-	MIG_OUTCOME_UNKNOWN, /* given up by the source, no word from the target */
+	MIG_OUTCOME_NONE,     /* still going on */
+	MIG_OUTCOME_MOVED,    /* runs on the target */
+	MIG_OUTCOME_STAYED,   /* runs on the source, as before */
+	MIG_OUTCOME_UNKNOWN,  /* given up by the source, no word from the target */
+	MIG_OUTCOME_ANSWERED, /* was only asked for; runs on the source, untouched */
 };
 
 struct mig_stats {
@@ -60,6 +61,7 @@ struct mig_source_params {
 	unsigned max_downtime_ms; /* 0: the default, 300 */
 	unsigned max_passes;      /* 0: the default, 30 */
 	unsigned force;           /* whose no does not count: a bit an enum mig_party */
+	bool ask;                 /* only whether the target could take it: nothing moves */
 	unsigned commit_wait_ms;  /* how long to go on asking after COMMIT; 0: the default, 30000 */
 	/* Look at the target before anything but HELLO was sent: chain, allow list, policy.
 	 * Required. Returns 0 or -errno with the rule named. */
@@ -74,12 +76,15 @@ struct mig_source;
 int must_check mig_source_new(struct mig_vm *vm, struct sev_platform *platform,
 			      const struct mig_source_params *params, struct mig_source **out,
 			      struct err *e);
-/* Takes the channel. 0: moved. Otherwise the outcome in the stats says whether the guest stayed
- * (it runs again when this returns, if it ran before) or is unknown. */
+/* Takes the channel. 0: moved, or answered if that was all that was asked. Otherwise the outcome in
+ * the stats says whether the guest stayed (it runs again when this returns, if it ran before) or is
+ * unknown. */
 int must_check mig_source_run(struct mig_source *s, struct chan *c, struct err *e);
 /* Any thread. No effect once SEND_FINISH was issued. */
 void mig_source_cancel(struct mig_source *s);
 void mig_source_stats(struct mig_source *s, struct mig_stats *out);
+/* What the target says it has not, or has too much. Any thread. */
+void mig_source_differences(struct mig_source *s, struct lines *out);
 void mig_source_free(struct mig_source *s);
 
 struct mig_target_params {

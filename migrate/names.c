@@ -12,10 +12,9 @@ static const char *const phases[] = {
 };
 
 static const char *const outcomes[] = {
-	[MIG_OUTCOME_NONE] = "none",
-	[MIG_OUTCOME_MOVED] = "moved",
-	[MIG_OUTCOME_STAYED] = "stayed",
-	[MIG_OUTCOME_UNKNOWN] = "unknown",
+	[MIG_OUTCOME_NONE] = "none",         [MIG_OUTCOME_MOVED] = "moved",
+	[MIG_OUTCOME_STAYED] = "stayed",     [MIG_OUTCOME_UNKNOWN] = "unknown",
+	[MIG_OUTCOME_ANSWERED] = "answered",
 };
 
 const char *mig_phase_name(enum mig_phase p)

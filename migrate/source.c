@@ -71,6 +71,13 @@ void mig_source_stats(struct mig_source *s, struct mig_stats *out)
 	pthread_mutex_unlock(&s->lock);
 }
 
+void mig_source_differences(struct mig_source *s, struct lines *out)
+{
+	pthread_mutex_lock(&s->lock);
+	*out = s->differences;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* --- when it fails --------------------------------------------------------------------------- */
 
 static uint32_t abort_code(int r)
@@ -157,6 +164,8 @@ static int move(struct mig_source *s, struct err *e)
 {
 	int r = admissible(s, e);
 
+	if (r == 0 && s->params.ask)
+		return mig_source_question(s, e);
 	if (r < 0 || (r = mig_source_open(s, e)) < 0 || (r = mig_source_passes(s, e)) < 0 ||
 	    (r = mig_source_finish(s, e)) < 0)
 		return r;
@@ -197,7 +206,7 @@ int mig_source_run(struct mig_source *s, struct chan *c, struct err *e)
 	if (r < 0)
 		r = failed(s, r, e);
 	else
-		outcome_set(s, MIG_OUTCOME_MOVED, "");
+		outcome_set(s, s->params.ask ? MIG_OUTCOME_ANSWERED : MIG_OUTCOME_MOVED, "");
 	mig_pump_stop(&s->writer, 0);
 	chan_free(s->c); /* the target waits for that */
 	s->c = NULL;

@@ -34,8 +34,9 @@ struct mig_source {
 	struct sev_platform *platform; /* borrowed */
 	struct mig_source_params params;
 
-	pthread_mutex_t lock; /* a leaf; guards the next three */
+	pthread_mutex_t lock; /* a leaf; guards the next four */
 	struct mig_stats stats;
+	struct lines differences; /* the target's */
 	bool cancelled;
 	bool committed; /* SEND_FINISH was issued */
 
@@ -93,6 +94,9 @@ void mig_source_phase(struct mig_source *s, enum mig_phase phase);
 
 /* From HELLO to START: afterwards the target waits for pages. */
 int must_check mig_source_open(struct mig_source *s, struct err *e);
+
+/* Instead of that: what would the target say to START? */
+int must_check mig_source_question(struct mig_source *s, struct err *e);
 
 /* --- passes.c --- */
 

@@ -5,6 +5,7 @@
 #include "migrate/source.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abi/psp.h"
@@ -13,26 +14,27 @@
 /* A round trip is taken twice in the guest's downtime: END to READY, COMMIT to RUNNING. */
 #define DOWNTIME_ROUND_TRIPS 2
 
-static int hello(struct mig_source *s, struct err *e)
+static int hello(struct mig_source *s, uint32_t role, struct err *e)
 {
 	uint64_t begin = mig_now_ns();
 	int r;
 
 	s->state = SOURCE_HELLO;
-	r = mig_source_say_hello(s, STREAM_ROLE_NEW, e);
+	r = mig_source_say_hello(s, role, e);
 	if (r == 0)
 		r = mig_source_wait(s, MIG_HELLO_MS, "HELLO", e);
 	s->fixed_ns = (mig_now_ns() - begin) * DOWNTIME_ROUND_TRIPS;
 	return r;
 }
 
-static int verify(struct mig_source *s, struct err *e)
+static int verify(struct mig_source *s, uint32_t *policy, struct err *e)
 {
 	struct sev_guest_status st = { 0 };
 	int r = sev_guest_status(s->vm->sev, &st, e);
 
 	if (r < 0)
 		return r;
+	*policy = st.policy;
 	r = s->params.verify(s->params.ctx, &s->peer, st.policy, e);
 	return r < 0 ? err_wrap(e, r, "the target was not accepted") : 0;
 }
@@ -81,26 +83,34 @@ static int prefault_list(struct mig_source *s, struct wr *out, struct err *e)
 	return 0;
 }
 
-/* The list is made in a body buffer, which START does not need otherwise. */
-static int start(struct mig_source *s, const struct mig_session *session, struct err *e)
+static int describe(const struct mig_source *s, const struct mig_session *session,
+		    struct stream_start *m, struct err *e)
 {
-	struct stream_start m = { .policy = session->policy,
-				  .vcpus = s->mem.desc.vcpus,
-				  .cbit = s->mem.desc.cbit,
-				  .session = session->session,
-				  .pdh = session->pdh,
-				  .ram = s->mem.bounds,
-				  .machine = s->mem.desc.machine };
-	struct mig_batch *b = NULL;
-	struct wr head, list;
-	int r;
-
+	*m = (struct stream_start){ .policy = session->policy,
+				    .vcpus = s->mem.desc.vcpus,
+				    .cbit = s->mem.desc.cbit,
+				    .session = session->session,
+				    .pdh = session->pdh,
+				    .ram = s->mem.bounds,
+				    .machine = s->mem.desc.machine };
 	if (s->mem.desc.machine_len > STREAM_MACHINE_MAX)
 		return err_set(e, -EINVAL, "machine description of %zu bytes",
 			       s->mem.desc.machine_len);
-	m.machine_len = (uint32_t)s->mem.desc.machine_len;
-	memcpy(m.name, s->mem.desc.name, sizeof(m.name));
-	r = mig_source_batch(s, &b, &head, e);
+	m->machine_len = (uint32_t)s->mem.desc.machine_len;
+	memcpy(m->name, s->mem.desc.name, sizeof(m->name));
+	return 0;
+}
+
+/* The list is made in a body buffer, which START does not need otherwise. */
+static int start(struct mig_source *s, const struct mig_session *session, struct err *e)
+{
+	struct mig_batch *b = NULL;
+	struct stream_start m;
+	struct wr head, list;
+	int r = describe(s, session, &m, e);
+
+	if (r == 0)
+		r = mig_source_batch(s, &b, &head, e);
 	if (r < 0)
 		return r;
 	list = wr_of(b->body, STREAM_PREFAULT_MAX * STREAM_PREFAULT_LEN);
@@ -118,13 +128,14 @@ static int start(struct mig_source *s, const struct mig_session *session, struct
 int mig_source_open(struct mig_source *s, struct err *e)
 {
 	struct mig_session session;
+	uint32_t policy;
 	int r;
 
 	mig_source_phase(s, MIG_PHASE_HANDSHAKE);
-	r = hello(s, e);
+	r = hello(s, STREAM_ROLE_NEW, e);
 	if (r < 0)
 		return r;
-	r = verify(s, e);
+	r = verify(s, &policy, e);
 	if (r < 0)
 		return r;
 	r = s->path.send->start(&s->path, &s->peer, &session, e);
@@ -137,4 +148,35 @@ int mig_source_open(struct mig_source *s, struct err *e)
 		return r;
 	r = mig_source_survey(s, e);
 	return r < 0 ? r : start(s, &session, e);
+}
+
+/* No session is made for it: the guest stays in RUNNING, and what is sent opens nothing. */
+static int question(struct mig_source *s, uint32_t policy, struct err *e)
+{
+	struct mig_session nobody = { .policy = policy };
+	auto_mem uint8_t *space = malloc(STREAM_START_MAX);
+	struct wr head = wr_of(space, STREAM_START_MAX);
+	struct stream_start m;
+	int r;
+
+	if (!space)
+		return err_set(e, -ENOMEM, "START: %m");
+	r = describe(s, &nobody, &m, e);
+	if (r == 0)
+		r = stream_start_put(&head, &m, e);
+	return r < 0 ? r : mig_source_say(s, STREAM_START, &head, e);
+}
+
+int mig_source_question(struct mig_source *s, struct err *e)
+{
+	uint32_t policy;
+	int r;
+
+	mig_source_phase(s, MIG_PHASE_HANDSHAKE);
+	r = hello(s, STREAM_ROLE_ASK, e);
+	if (r == 0)
+		r = verify(s, &policy, e);
+	if (r == 0)
+		r = question(s, policy, e);
+	return r < 0 ? r : mig_source_wait(s, MIG_HELLO_MS, "the question", e);
 }

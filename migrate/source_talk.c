@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "stream/verdict.h"
+
 void mig_source_phase(struct mig_source *s, enum mig_phase phase)
 {
 	pthread_mutex_lock(&s->lock);
@@ -98,6 +100,22 @@ static int on_taken(void *self, const struct chan_msg *m, struct err *e)
 	return 0;
 }
 
+static int on_verdict(void *self, const struct chan_msg *m, struct err *e)
+{
+	struct mig_source *s = self;
+	struct lines differences;
+	int r = stream_verdict_get(m->head, m->head_len, &differences, e);
+
+	if (r < 0)
+		return r;
+	if (!differences.n && !s->params.ask)
+		return err_set(e, -EPROTO, "VERDICT: nothing is wrong, and nobody asked");
+	pthread_mutex_lock(&s->lock);
+	s->differences = differences;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
 static int on_abort(void *self, const struct chan_msg *m, struct err *e)
 {
 	struct mig_source *s = self;
@@ -116,6 +134,7 @@ static const struct mig_step steps[SOURCE_STATES][STREAM_TYPES] = {
 	[SOURCE_HELLO] = { [STREAM_HELLO_REPLY] = { on_hello_reply, SOURCE_SENDING, 0 },
 			   [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },
 	[SOURCE_SENDING] = { [STREAM_ANSWER] = { on_taken, SOURCE_SENDING, 0 },
+			     [STREAM_VERDICT] = { on_verdict, SOURCE_SENDING, 0 },
 			     [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },
 	[SOURCE_SENT] = { [STREAM_READY] = { on_ready, SOURCE_READY, 0 },
 			  [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },

@@ -129,6 +129,7 @@ static bool worth_saying(const struct mig_target *t, int r)
 		return t->abort_code != 0;
 	case TARGET_NONE:
 	case TARGET_WAIT:
+	case TARGET_QUESTION:
 	case TARGET_SESSION:
 	case TARGET_STARTED:
 	case TARGET_PASSES:
@@ -171,6 +172,7 @@ static void after(struct mig_target *t, int r)
 {
 	switch ((enum target_state)t->state) {
 	case TARGET_WAIT:
+	case TARGET_QUESTION:
 	case TARGET_SESSION:
 		t->state = TARGET_WAIT;
 		mig_target_phase(t, MIG_PHASE_NONE);

@@ -21,6 +21,7 @@
 enum target_state {
 	TARGET_NONE,
 	TARGET_WAIT,
+	TARGET_QUESTION,
 	TARGET_SESSION,
 	TARGET_STARTED,
 	TARGET_PASSES,
@@ -86,6 +87,14 @@ void mig_target_say(struct mig_target *t, uint32_t type, const struct wr *head);
 void mig_target_say_abort(struct mig_target *t, uint32_t code, const char *reason);
 /* RECEIVE_FINISH and run. Repeatable. */
 int must_check mig_target_take_over(struct mig_target *t, struct err *e);
+
+/* --- target_ask.c --- */
+
+/* Make the VM one that the guest of this START can come to. -ENOTSUP: it has other parts; the
+ * source was told all of them. */
+int must_check mig_target_accept(struct mig_target *t, const struct stream_start *m, struct err *e);
+/* START from a source that only asks: VERDICT, and nothing has changed. */
+int must_check mig_target_question(void *self, const struct chan_msg *m, struct err *e);
 
 /* --- target_serve.c --- */
 

@@ -11,6 +11,7 @@
 static unsigned patience_ms(const struct mig_target *t)
 {
 	switch ((enum target_state)t->state) {
+	case TARGET_QUESTION:
 	case TARGET_SESSION:
 		return MIG_SESSION_MS;
 	case TARGET_STARTED:
@@ -96,7 +97,7 @@ static void batch_return(struct mig_target *t)
 /* The reader runs from after START to END, which is the last it reads. */
 static int reader_switch(struct mig_target *t, uint32_t type, struct err *e)
 {
-	if (type == STREAM_START)
+	if (type == STREAM_START && t->state == TARGET_STARTED)
 		return mig_reader_start(&t->reader, t->c, t->digest, MIG_STALL_MS, e);
 	if (type == STREAM_END)
 		mig_pump_stop(&t->reader, MIG_READY_MS); /* it ends by itself */
@@ -146,7 +147,7 @@ int mig_target_serve(struct mig_target *t, struct err *e)
 	t->abort = (struct stream_abort){ 0 };
 	do {
 		r = step(t, e);
-	} while (r == 0 && t->state != TARGET_DONE);
+	} while (r == 0 && t->state != TARGET_DONE && t->state != TARGET_WAIT);
 	mig_prefault_stop(&t->prefault, &ignored); /* r says already how this ended */
 	return r;
 }

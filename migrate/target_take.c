@@ -111,12 +111,13 @@ static int on_hello(void *self, const struct chan_msg *m, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (hello.role != STREAM_ROLE_NEW)
+	if (hello.role == STREAM_ROLE_RESUME)
 		return refuse(t, STREAM_ABORT_UNKNOWN_ID,
 			      err_set(e, -ENOENT, "no such migration here"));
 	memcpy(t->id, hello.id, sizeof(t->id));
 	mig_target_phase(t, MIG_PHASE_HANDSHAKE);
-	return say_hello_reply(t, stream_version_choose(&hello), e);
+	r = say_hello_reply(t, stream_version_choose(&hello), e);
+	return r < 0 ? r : hello.role == STREAM_ROLE_ASK;
 }
 
 /* HELD and LINGER: only who knows the id. */
@@ -157,24 +158,8 @@ static int ram_check(const struct mig_mem *own, const struct stream_bounds *from
 /* Our VM's own word, and then a look at what we rely on ourselves. */
 static int vm_accept(struct mig_target *t, const struct stream_start *m, struct err *e)
 {
-	struct mig_vm_desc from = { .vcpus = m->vcpus,
-				    .cbit = m->cbit,
-				    .nram = m->ram.nram,
-				    .machine = m->machine,
-				    .machine_len = m->machine_len };
-	struct lines differences = { 0 };
-	char all[200];
-	int r;
+	int r = mig_target_accept(t, m, e);
 
-	_Static_assert(sizeof(from.name) == STREAM_NAME_LEN, "see doc/PROTOCOL.md");
-	memcpy(from.name, m->name, sizeof(from.name));
-	for (uint32_t i = 0; i < m->ram.nram; i++)
-		from.ram[i] = (struct mig_ram){ gpa(m->ram.ram[i].at), m->ram.ram[i].size, NULL };
-	r = t->vm->ops->accept(t->vm, &from, MIG_TAKE, &differences, e);
-	if (r == 0 && differences.n) {
-		lines_join(&differences, all, sizeof(all));
-		r = err_set(e, -ENOTSUP, "%s", all);
-	}
 	if (r == 0)
 		r = mig_mem_init(&t->mem, t->vm, e);
 	if (r == 0)
@@ -514,18 +499,20 @@ static int on_abort(void *self, const struct chan_msg *m, struct err *e)
 /* --- the table ------------------------------------------------------------------------------- */
 
 static const char *const state_names[TARGET_STATES] = {
-	[TARGET_NONE] = "NONE",       [TARGET_WAIT] = "WAIT",       [TARGET_SESSION] = "SESSION",
-	[TARGET_STARTED] = "STARTED", [TARGET_PASSES] = "PASSES",   [TARGET_VCPUS] = "VCPUS",
-	[TARGET_SEALED] = "SEALED",   [TARGET_LIST] = "LIST",       [TARGET_LISTED] = "LISTED",
-	[TARGET_LOADING] = "LOADING", [TARGET_STATED] = "STATED",   [TARGET_READY] = "READY",
-	[TARGET_HELD] = "HELD",       [TARGET_RUNNING] = "RUNNING", [TARGET_LINGER] = "LINGER",
-	[TARGET_DONE] = "DONE",       [TARGET_ENDED] = "ENDED",
+	[TARGET_NONE] = "NONE",       [TARGET_WAIT] = "WAIT",       [TARGET_QUESTION] = "QUESTION",
+	[TARGET_SESSION] = "SESSION", [TARGET_STARTED] = "STARTED", [TARGET_PASSES] = "PASSES",
+	[TARGET_VCPUS] = "VCPUS",     [TARGET_SEALED] = "SEALED",   [TARGET_LIST] = "LIST",
+	[TARGET_LISTED] = "LISTED",   [TARGET_LOADING] = "LOADING", [TARGET_STATED] = "STATED",
+	[TARGET_READY] = "READY",     [TARGET_HELD] = "HELD",       [TARGET_RUNNING] = "RUNNING",
+	[TARGET_LINGER] = "LINGER",   [TARGET_DONE] = "DONE",       [TARGET_ENDED] = "ENDED",
 };
 
 #define ENDS_BY_ABORT [STREAM_ABORT] = { on_abort, TARGET_ENDED, 0 }
 
 static const struct mig_step steps[TARGET_STATES][STREAM_TYPES] = {
-	[TARGET_WAIT] = { [STREAM_HELLO] = { on_hello, TARGET_SESSION, 0 } },
+	[TARGET_WAIT] = { [STREAM_HELLO] = { on_hello, TARGET_SESSION, TARGET_QUESTION } },
+	[TARGET_QUESTION] = { [STREAM_START] = { mig_target_question, TARGET_WAIT, 0 },
+			      [STREAM_ABORT] = { on_abort, TARGET_WAIT, 0 } },
 	[TARGET_SESSION] = { [STREAM_START] = { on_start, TARGET_STARTED, 0 },
 			     [STREAM_ABORT] = { on_abort, TARGET_WAIT, 0 } },
 	[TARGET_STARTED] = { [STREAM_PASS] = { on_pass, TARGET_PASSES, 0 }, ENDS_BY_ABORT },

@@ -39,7 +39,7 @@ int stream_hello_get(const uint8_t *p, size_t len, struct stream_hello *out, str
 	if (m.version_min == 0 || m.version_min > m.version_max)
 		return err_set(e, -EPROTO, "HELLO: versions %u to %u", m.version_min,
 			       m.version_max);
-	if (m.role != STREAM_ROLE_NEW && m.role != STREAM_ROLE_RESUME)
+	if (m.role < STREAM_ROLE_NEW || m.role > STREAM_ROLE_ASK)
 		return err_set(e, -EPROTO, "HELLO: role %" PRIu32, m.role);
 	*out = m;
 	return 0;

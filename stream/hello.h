@@ -13,7 +13,7 @@
 #define STREAM_AMD_NAPLES_BARE_LEN (832u + 576u) /* as AMD distributes it: ARK unsigned */
 #define STREAM_AMD_LEN (2u * 1600u)
 
-enum stream_role { STREAM_ROLE_NEW = 1, STREAM_ROLE_RESUME = 2 };
+enum stream_role { STREAM_ROLE_NEW = 1, STREAM_ROLE_RESUME = 2, STREAM_ROLE_ASK = 3 };
 
 struct stream_hello {
 	uint16_t version_min;

@@ -25,6 +25,7 @@ static const char *const names[STREAM_TYPES] = {
 	[STREAM_ANSWER] = "ANSWER",
 	[STREAM_ABORT] = "ABORT",
 	[STREAM_VMSA] = "VMSA",
+	[STREAM_VERDICT] = "VERDICT",
 };
 
 const char *stream_type_name(uint32_t type)

@@ -10,6 +10,7 @@
 #define STREAM_NAME_LEN 64u
 #define STREAM_MACHINE_MAX 65536u
 #define STREAM_PREFAULT_MAX 8192u
+#define STREAM_START_MAX 70000u /* one without prefault ranges */
 #define STREAM_PREFAULT_LEN 16u /* one encoded entry */
 
 struct stream_prefault {

@@ -40,10 +40,12 @@ enum stream_type {
 	STREAM_ANSWER,
 	STREAM_ABORT,
 	STREAM_VMSA,
+	STREAM_VERDICT,
 	STREAM_TYPES
 };
 
-_Static_assert(STREAM_ABORT == 16 && STREAM_VMSA == 17 && STREAM_TYPES == 18,
+_Static_assert(STREAM_ABORT == 16 && STREAM_VMSA == 17 && STREAM_VERDICT == 18 &&
+		       STREAM_TYPES == 19,
 	       "see doc/PROTOCOL.md");
 
 #define STREAM_PREFIX_LEN 8u

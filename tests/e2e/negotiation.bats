@@ -81,3 +81,36 @@ refused() {
 	ready_source
 	refused "'everybody' is not host, firmware or guest" "unix:$dir/b" --force guest,everybody
 }
+
+@test "a dry run asks, moves nothing, and leaves both sides as they were" {
+	ready_source
+	target_start dst "unix:$dir/b"
+	"$SEVMIG_TAP" "$dir/a" "$dir/b" "$dir/tap" &
+	pids+=("$!")
+	wait_line "$dir/tap" '^ready'
+	"$SEVMIG" migrate src "unix:$dir/a" --dry-run >"$dir/ask.out"
+	[ "$(<"$dir/ask.out")" = "src could be moved to unix:$dir/a" ] || fail "$(<"$dir/ask.out")"
+	# HELLO, START without a session, and nothing else went there.
+	[ "$(grep -oE '[<>] type [0-9]+' "$dir/tap" | tr '\n' ' ')" = "> type 1 < type 2 > type 3 < type 18 " ] ||
+		fail "more went out" "$dir/tap"
+	[ "$("$SEVMIG" status src --json | jq -r .sev.state)" = running ]
+	[ "$("$SEVMIG" status src --json | jq -r '.migration.status, .migration."x-sevmig".outcome' | xargs)" = "none answered" ]
+	assert_ticking "$dir/src.con"
+	[ "$(state_of dst)" = inmigrate ]
+	"$SEVMIG" migrate src "unix:$dir/b"
+	assert_ticking "$dir/dst.con"
+}
+
+@test "a dry run lists each difference, and so does a refused move" {
+	ready_source
+	mem=24M target_start dst "unix:$dir/b" plat-b --vcpus 2 --cbit 36
+	local rc=0
+	"$SEVMIG" migrate src "unix:$dir/b" --dry-run >"$dir/ask.out" || rc=$?
+	[ "$rc" -eq 3 ] || fail "exit code $rc" "$dir/ask.out"
+	local expected='^src cannot be moved to |^  1 vCPUs there, 2 here$|^  RAM range 0 is |^  C-bit is [0-9]+ there, 36 here$'
+	[ "$(grep -cE "$expected" "$dir/ask.out")" -eq 4 ] || fail "not all of them" "$dir/ask.out"
+	refused 'this VM cannot take it: 1 vCPUs there, 2 here; RAM range 0' "unix:$dir/b"
+	grep -qE '^  C-bit is [0-9]+ there, 36 here$' "$dir/move.err" || fail "no list" "$dir/move.err"
+	# The target takes one that fits still.
+	[ "$(state_of dst)" = inmigrate ]
+}

@@ -65,12 +65,12 @@ static void every_command_is_found_by_its_name(void **state)
 static void reads_all_arguments_of_migrate(void **state)
 {
 	(void)state;
-	assert_int_equal(
-		get("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:/x\","
-		    "\"x-root\":\"/r\",\"x-allow\":\"/a\",\"x-tls-dir\":\"/t\","
-		    "\"x-tls-peer\":\"b\",\"x-max-downtime\":0,\"x-max-passes\":7,"
-		    "\"x-max-bandwidth\":1048576,\"x-commit-wait\":5,\"x-force\":\"guest\"}}"),
-		0);
+	assert_int_equal(get("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:/x\","
+			     "\"x-root\":\"/r\",\"x-allow\":\"/a\",\"x-tls-dir\":\"/t\","
+			     "\"x-tls-peer\":\"b\",\"x-max-downtime\":0,\"x-max-passes\":7,"
+			     "\"x-max-bandwidth\":1048576,\"x-commit-wait\":5,\"x-force\":"
+			     "\"guest\",\"x-dry-run\":true}}"),
+			 0);
 	assert_string_equal(req.args.uri, "unix:/x");
 	assert_string_equal(req.args.root, "/r");
 	assert_string_equal(req.args.allow, "/a");
@@ -82,6 +82,7 @@ static void reads_all_arguments_of_migrate(void **state)
 	assert_true(req.args.commit_wait.v == 5);
 	assert_false(req.args.downtime_limit.given);
 	assert_string_equal(req.args.force, "guest");
+	assert_true(req.args.dry_run);
 }
 
 static void names_what_is_wrong(void **state)

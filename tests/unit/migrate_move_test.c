@@ -361,6 +361,75 @@ static void the_target_says_why_it_cannot_take_the_guest(void **state)
 	assert_stayed("vcpus: 2 there, 1 here");
 }
 
+static void the_source_learns_each_difference(void **state)
+{
+	struct lines differences;
+
+	(void)state;
+	rig.src->vcpus = 2;
+	rig.dst->stubborn = true;
+	rig_move(&rig);
+	assert_stayed("this VM cannot take it: too stubborn; vcpus: 2 there, 1 here");
+	mig_source_differences(rig.source, &differences);
+	assert_int_equal(differences.n, 2);
+	assert_string_equal(differences.v[1], "vcpus: 2 there, 1 here");
+}
+
+/* One connection of a source that only asks. */
+static void ask(uint32_t differences)
+{
+	struct chan *c = NULL;
+	struct lines got;
+	struct err e;
+
+	rig.source_params.ask = true;
+	assert_int_equal(rig_connect(&rig, &c, &e), 0);
+	rig_source_run(&rig, c);
+	assert_int_equal(rig.source_result, 0);
+	assert_int_equal(rig.source_stats.outcome, MIG_OUTCOME_ANSWERED);
+	mig_source_differences(rig.source, &got);
+	assert_int_equal(got.n, differences);
+	mig_source_free(rig.source);
+	rig.source = NULL;
+	rig.source_params.ask = false;
+}
+
+static void a_question_changes_nothing_and_the_move_comes_after_it(void **state)
+{
+	struct chan *c = NULL;
+	unsigned calls = 0;
+	struct err e;
+
+	(void)state;
+	rig_target_start(&rig);
+	rig.src->calls = &calls;
+	rig.src->break_at = ~0u;
+	rig.dst->stubborn = true;
+	ask(1);
+	rig.dst->stubborn = false;
+	ask(0);
+	assert_int_equal(calls, 2); /* GUEST_STATUS for the policy, once a question */
+	assert_true(rig.src->running);
+	assert_false(rig.src->log_on);
+	assert_int_equal(rig.dst->taken, 0);
+	assert_int_equal(rig.verified, 2);
+	assert_int_equal(rig_connect(&rig, &c, &e), 0);
+	rig_source_run(&rig, c);
+	rig_target_join(&rig);
+	assert_moved();
+	assert_int_equal(rig.dst->taken, 1);
+}
+
+static void a_target_that_is_not_accepted_is_not_asked(void **state)
+{
+	(void)state;
+	rig.verify_result = -EACCES;
+	rig.source_params.ask = true;
+	rig_move(&rig);
+	assert_stayed("not on the list");
+	assert_int_equal(rig.dst->taken, 0);
+}
+
 static void state_that_cannot_be_loaded_leaves_the_guest_at_home(void **state)
 {
 	(void)state;
@@ -477,6 +546,9 @@ int main(void)
 		T(a_target_that_is_not_accepted_gets_nothing),
 		T(another_source_may_come_after_one_that_went_away),
 		T(the_target_says_why_it_cannot_take_the_guest),
+		T(the_source_learns_each_difference),
+		T(a_question_changes_nothing_and_the_move_comes_after_it),
+		T(a_target_that_is_not_accepted_is_not_asked),
 		T(state_that_cannot_be_loaded_leaves_the_guest_at_home),
 		T(says_so_when_it_does_not_converge),
 		T(a_guest_that_ends_meanwhile_is_reported),

@@ -24,6 +24,7 @@
 #include "stream/pages.h"
 #include "stream/start.h"
 #include "stream/state.h"
+#include "stream/verdict.h"
 #include "stream/vmsa.h"
 
 static uint8_t space[STREAM_HEAD_MAX];
@@ -146,6 +147,37 @@ static void keeps_start(void **state)
 		assert_int_equal(p.is_private, f[i].is_private);
 	}
 	assert_false(stream_prefault_next(&got, &p));
+}
+
+static void keeps_a_question(void **state)
+{
+	struct stream_hello m = { 1, 1, STREAM_ROLE_ASK, 0, { 0 } }, got;
+	struct wr out = fresh();
+	auto_buf struct buf b = { 0 };
+	struct err e;
+
+	(void)state;
+	fill(m.id, sizeof(m.id), 5);
+	assert_int_equal(stream_hello_put(&out, &m, &e), 0);
+	golden("hello_ask", &out, &b);
+	assert_int_equal(stream_hello_get(b.p, b.len, &got, &e), 0);
+	assert_memory_equal(&got, &m, sizeof(m));
+}
+
+static void keeps_verdict(void **state)
+{
+	struct lines m = { 0 }, got;
+	struct wr out = fresh();
+	auto_buf struct buf b = { 0 };
+	struct err e;
+
+	(void)state;
+	lines_add(&m, "2 vCPUs there, 1 here");
+	lines_add(&m, "TSC runs at 2000000 kHz there, 3000000 kHz here");
+	assert_int_equal(stream_verdict_put(&out, &m, &e), 0);
+	golden("verdict", &out, &b);
+	assert_int_equal(stream_verdict_get(b.p, b.len, &got, &e), 0);
+	assert_memory_equal(&got, &m, sizeof(m));
 }
 
 static void keeps_private_pages(void **state)
@@ -374,6 +406,8 @@ int main(void)
 		cmocka_unit_test(keeps_hello),
 		cmocka_unit_test(keeps_hello_reply),
 		cmocka_unit_test(keeps_start),
+		cmocka_unit_test(keeps_a_question),
+		cmocka_unit_test(keeps_verdict),
 		cmocka_unit_test(keeps_private_pages),
 		cmocka_unit_test(keeps_shared_pages),
 		cmocka_unit_test(keeps_pass),

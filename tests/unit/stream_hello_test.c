@@ -70,7 +70,7 @@ static void rejects_bad_versions_roles_and_magic(void **state)
 		{ 0, 1, STREAM_ROLE_NEW, 0, { 0 } },
 		{ 2, 1, STREAM_ROLE_NEW, 0, { 0 } },
 		{ 1, 1, 0, 0, { 0 } },
-		{ 1, 1, 3, 0, { 0 } },
+		{ 1, 1, 4, 0, { 0 } },
 	};
 	struct stream_hello got;
 	struct err e;
