@@ -224,30 +224,17 @@ void cli_owner_secret_wipe(struct buf *b)
 	buf_fini(b);
 }
 
-static int key_read(const char *path, uint8_t *out, size_t len, struct err *e)
-{
-	cleanup_with(cli_owner_secret_wipe) struct buf b = { 0 };
-	int r = cli_owner_secret_read(path, len, &b, e);
-
-	if (r == 0 && b.len != len)
-		r = err_set(e, -EINVAL, "%s: %zu bytes, not %zu of a key", path, b.len, len);
-	if (r == 0)
-		memcpy(out, b.p, len);
-	return r;
-}
-
 int cli_owner_keys_read(const struct cli_owner_keys *k, struct secret *tek, struct secret *tik,
 			struct err *e)
 {
-	auto_secret struct secret both = { .len = 2 * PSP_KEY_LEN };
-	int r = 0;
+	auto_secret struct secret both = { 0 };
+	int r;
 
-	if (k->tk)
-		r = key_read(k->tk, both.b, both.len, e);
-	if (r == 0 && !k->tk && tek)
-		r = key_read(k->tek, both.b, PSP_KEY_LEN, e);
-	if (r == 0 && !k->tk)
-		r = key_read(k->tik, both.b + PSP_KEY_LEN, PSP_KEY_LEN, e);
+	if (!k->tk) {
+		r = tek ? secret_file_read(k->tek, PSP_KEY_LEN, tek, e) : 0;
+		return r < 0 ? r : secret_file_read(k->tik, PSP_KEY_LEN, tik, e);
+	}
+	r = secret_file_read(k->tk, 2 * PSP_KEY_LEN, &both, e);
 	if (r < 0)
 		return r;
 	if (tek) {

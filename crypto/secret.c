@@ -2,9 +2,11 @@
 #include "crypto/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -108,4 +110,28 @@ int secret_random(struct secret *s, size_t len, struct err *e)
 		return err_set(e, -EINVAL, "a secret of %zu bytes", len);
 	s->len = len;
 	return crypto_random(s->b, len, e);
+}
+
+int secret_file_read(const char *path, size_t len, struct secret *out, struct err *e)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	uint8_t more[SECRET_MAX + 1];
+	ssize_t n = 0;
+	size_t got = 0;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: %m", path);
+	if (len > SECRET_MAX)
+		return err_set(e, -EINVAL, "%s: a secret of %zu bytes", path, len);
+	while (got < sizeof(more) && (n = read(fd, more + got, sizeof(more) - got)) > 0)
+		got += (size_t)n;
+	if (n == 0 && got == len)
+		memcpy(out->b, more, len);
+	crypto_wipe(more, sizeof(more));
+	if (n < 0)
+		return err_set(e, -errno, "%s: %m", path);
+	if (got != len)
+		return err_set(e, -EINVAL, "%s: not the %zu bytes of a key", path, len);
+	out->len = len;
+	return 0;
 }

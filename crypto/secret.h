@@ -33,5 +33,7 @@ int must_check crypto_random(void *out, size_t len, struct err *e);
 /* Wipe content and length. */
 void secret_wipe(struct secret *s);
 int must_check secret_random(struct secret *s, size_t len, struct err *e);
+/* A file of exactly len bytes, which go nowhere else. -EINVAL: it has another length. */
+int must_check secret_file_read(const char *path, size_t len, struct secret *out, struct err *e);
 
 #define auto_secret cleanup_with(secret_wipe)
