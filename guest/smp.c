@@ -17,6 +17,7 @@
 #define ICR_INIT 0x500u
 #define ICR_STARTUP 0x600u
 #define ICR_ALL_BUT_SELF 0xc0000u
+#define INIT_MS 10u /* between INIT and start-up interrupt, as processors have always asked */
 #define START_WAIT_MS 5000u
 
 extern uint8_t smp_trampoline[], smp_trampoline_jumped[], smp_trampoline_end[];
@@ -88,9 +89,18 @@ static uint64_t *copy_of(uint64_t *word)
 	return (uint64_t *)(SMP_TRAMPOLINE + ((uint8_t *)word - smp_trampoline));
 }
 
+static bool arrived_within(unsigned cpu, unsigned ms)
+{
+	uint64_t end = rdtsc() + guest_info.tsc_khz * ms;
+
+	while (arrived != cpu && rdtsc() < end)
+		__asm__ volatile("pause");
+	return arrived == cpu;
+}
+
 int smp_start(unsigned cpu, void (*fn)(uint64_t cpu))
 {
-	uint64_t to = (uint64_t)cpu << 32, start;
+	uint64_t to = (uint64_t)cpu << 32;
 
 	entry = fn;
 	*copy_of(&smp_trampoline_cr3) = mm_root();
@@ -98,14 +108,10 @@ int smp_start(unsigned cpu, void (*fn)(uint64_t cpu))
 	*copy_of(&smp_trampoline_cpu) = cpu;
 	*copy_of(&smp_trampoline_by_table) = 0;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_INIT) ||
-	    guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_STARTUP | SMP_TRAMPOLINE >> 12))
+	if (guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_INIT) || arrived_within(cpu, INIT_MS) ||
+	    guest_wrmsr(X2APIC_ICR, to | ICR_ASSERT | ICR_STARTUP | SMP_TRAMPOLINE >> 12) ||
+	    !arrived_within(cpu, START_WAIT_MS))
 		return -1;
-	for (start = rdtsc(); arrived != cpu;) {
-		if (rdtsc() - start > guest_info.tsc_khz * START_WAIT_MS)
-			return -1;
-		__asm__ volatile("pause");
-	}
 	guest_info.jumped += *copy_of(&smp_trampoline_by_table) != 0;
 	return 0;
 }
