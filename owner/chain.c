@@ -10,34 +10,30 @@
 
 /* --- decoding -------------------------------------------------------------------------------- */
 
-static int sev_get(struct rd *in, uint32_t usage, struct sevcert *out, struct err *e)
+/* r is what decoding gave. */
+static int in_place(int r, uint32_t usage, uint32_t expected, struct err *e)
 {
-	const char *name = sevcert_usage_name(usage);
-	struct sevcert c;
-	int r = sevcert_get(in, &c, e);
+	const char *name = sevcert_usage_name(expected);
 
 	if (r < 0)
 		return err_wrap(e, r, "in %s's place", name);
-	if (c.usage != usage)
-		return err_set(e, -EPROTO, "in %s's place: a certificate for %s", name,
-			       sevcert_usage_name(c.usage));
-	*out = c;
-	return 0;
+	return usage == expected ? 0
+				 : err_set(e, -EPROTO, "in %s's place: a certificate for %s", name,
+					   sevcert_usage_name(usage));
+}
+
+static int sev_get(struct rd *in, uint32_t usage, struct sevcert *out, struct err *e)
+{
+	int r = sevcert_get(in, out, e);
+
+	return in_place(r, out->usage, usage, e);
 }
 
 static int amd_get(struct rd *in, uint32_t usage, struct amdcert *out, struct err *e)
 {
-	const char *name = sevcert_usage_name(usage);
-	struct amdcert c;
-	int r = amdcert_get(in, &c, e);
+	int r = amdcert_get(in, out, e);
 
-	if (r < 0)
-		return err_wrap(e, r, "in %s's place", name);
-	if (c.usage != usage)
-		return err_set(e, -EPROTO, "in %s's place: a certificate for %s", name,
-			       sevcert_usage_name(c.usage));
-	*out = c;
-	return 0;
+	return in_place(r, out->usage, usage, e);
 }
 
 int owner_chain_get(const struct owner_certs *c, struct owner_chain *out, struct err *e)
@@ -45,7 +41,7 @@ int owner_chain_get(const struct owner_certs *c, struct owner_chain *out, struct
 	struct rd pdh = rd_of(c->pdh, SEVCERT_LEN);
 	struct rd plat = rd_of(c->plat, 3 * SEVCERT_LEN);
 	struct rd amd = rd_of(c->amd, c->amd_len);
-	struct owner_chain got;
+	struct owner_chain got = { 0 };
 	int r = sev_get(&pdh, SEVCERT_PDH, &got.pdh, e);
 
 	if (r == 0)

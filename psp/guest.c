@@ -96,6 +96,26 @@ enum psp_status psp_guest_add(struct psp *p, uint32_t policy, enum psp_guest_sta
 	return PSP_SUCCESS;
 }
 
+enum psp_status psp_guest_start(struct psp *p, enum psp_guest_state st, psp_start_keys *take,
+				uint32_t *handle, uint32_t policy, struct psp_bytes dh,
+				struct psp_bytes session)
+{
+	auto_session_keys struct session_keys keys = { 0 };
+	struct psp_guest *g;
+	enum psp_status s;
+
+	if (!psp_platform_allows(PSP_CMD_START, p->state))
+		return PSP_INVALID_PLATFORM_STATE;
+	s = psp_policy_start(p, policy, *handle);
+	if (s == PSP_SUCCESS)
+		s = take(p, policy, dh, session, &keys);
+	if (s == PSP_SUCCESS)
+		s = psp_guest_add(p, policy, st, &keys, &g);
+	if (s == PSP_SUCCESS)
+		*handle = g->handle;
+	return s;
+}
+
 static void guest_remove(struct psp *p, struct psp_guest *g)
 {
 	struct psp_guest **at = &p->guests;

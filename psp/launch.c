@@ -21,20 +21,7 @@ static enum psp_status launch_keys(const struct psp *p, uint32_t policy, struct 
 enum psp_status psp_launch_start(struct psp *p, uint32_t *handle, uint32_t policy,
 				 struct psp_bytes dh, struct psp_bytes session)
 {
-	auto_session_keys struct session_keys keys = { 0 };
-	struct psp_guest *g;
-	enum psp_status s;
-
-	if (!psp_platform_allows(PSP_CMD_START, p->state))
-		return PSP_INVALID_PLATFORM_STATE;
-	s = psp_policy_start(p, policy, *handle);
-	if (s == PSP_SUCCESS)
-		s = launch_keys(p, policy, dh, session, &keys);
-	if (s == PSP_SUCCESS)
-		s = psp_guest_add(p, policy, PSP_GSTATE_LUPDATE, &keys, &g);
-	if (s == PSP_SUCCESS)
-		*handle = g->handle;
-	return s;
+	return psp_guest_start(p, PSP_GSTATE_LUPDATE, launch_keys, handle, policy, dh, session);
 }
 
 /* What is measured is what went into private memory: the host may change src meanwhile. */

@@ -7,20 +7,8 @@
 enum psp_status psp_receive_start(struct psp *p, uint32_t *handle, uint32_t policy,
 				  struct psp_bytes dh, struct psp_bytes session)
 {
-	auto_session_keys struct session_keys keys = { 0 };
-	struct psp_guest *g;
-	enum psp_status s;
-
-	if (!psp_platform_allows(PSP_CMD_START, p->state))
-		return PSP_INVALID_PLATFORM_STATE;
-	s = psp_policy_start(p, policy, *handle);
-	if (s == PSP_SUCCESS)
-		s = psp_session_take(p, policy, dh, session, &keys);
-	if (s == PSP_SUCCESS)
-		s = psp_guest_add(p, policy, PSP_GSTATE_RUPDATE, &keys, &g);
-	if (s == PSP_SUCCESS)
-		*handle = g->handle;
-	return s;
+	return psp_guest_start(p, PSP_GSTATE_RUPDATE, psp_session_take, handle, policy, dh,
+			       session);
 }
 
 static enum psp_status update(struct psp *p, enum psp_guest_cmd cmd, uint8_t domain,

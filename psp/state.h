@@ -118,6 +118,13 @@ enum psp_status must_check psp_guest_find(struct psp *p, uint32_t handle, struct
 /* Make a context in the given state; psp owns it. */
 enum psp_status must_check psp_guest_add(struct psp *p, uint32_t policy, enum psp_guest_state s,
 					 const struct session_keys *keys, struct psp_guest **out);
+/* LAUNCH_START and RECEIVE_START, which differ in where the keys come from. *handle: whose keys to
+ * share, or 0; then the new context's. */
+typedef enum psp_status psp_start_keys(const struct psp *p, uint32_t policy, struct psp_bytes dh,
+				       struct psp_bytes session, struct session_keys *out);
+enum psp_status must_check psp_guest_start(struct psp *p, enum psp_guest_state s,
+					   psp_start_keys *take, uint32_t *handle, uint32_t policy,
+					   struct psp_bytes dh, struct psp_bytes session);
 /* Give g new session keys, or (psp_guest_unkey) wipe what it has. */
 enum psp_status must_check psp_guest_key(struct psp_guest *g, const struct session_keys *keys);
 void psp_guest_unkey(struct psp_guest *g);

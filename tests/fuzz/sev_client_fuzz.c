@@ -16,13 +16,9 @@
  *Behind each of the three pieces of memory is nothing, so lengths may be anything.
  */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "base/rdwr.h"
 #include "sev/soft_shim.h"
+#include "tests/fuzz/platform.h"
 
 #define BUFFER_LEN 0x10000u
 #define RAM_LEN 0x20000u
@@ -33,22 +29,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct sev_platform *platform;
-static struct sev_peer_certs certs;
 static uint8_t *buffer, *ram, *fixed;
-static char dir[] = "/dev/shm/sevmig-fuzz.XXXXXX";
 
 static struct vm {
 	struct sev_vm *vm;
 	unsigned vcpus;
 	bool coming;
 } vms[VMS];
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static uint8_t *memory(size_t len, int prot)
 {
@@ -59,25 +46,9 @@ static uint8_t *memory(size_t len, int prot)
 	return p + GUARD_LEN;
 }
 
-static void remove_dir(void)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	(void)!system(cmd);
-}
-
 static void prepare(void)
 {
-	struct sev_soft_init opt = { .root_bits = 2048 };
-	char path[64];
-	struct err e = { 0 };
-
-	must(mkdtemp(dir) != NULL);
-	atexit(remove_dir);
-	snprintf(path, sizeof(path), "%s/p", dir);
-	must(sev_soft_init(path, &opt, &e) == 0 && sev_soft_open(path, &platform, &e) == 0);
-	must(sev_certs_export(platform, &certs, &e) == 0);
+	platform_new();
 	buffer = memory(BUFFER_LEN, PROT_READ | PROT_WRITE);
 	ram = memory(RAM_LEN, PROT_READ | PROT_WRITE);
 	fixed = memory(0x1000, PROT_READ);

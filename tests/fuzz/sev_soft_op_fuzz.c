@@ -12,13 +12,8 @@
  * The buffer holds the platform's certificates at 0 (PDH), 0x1000 (chain), 0x3000 (AMD).
  */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "base/rdwr.h"
-#include "sev/sev.h"
+#include "tests/fuzz/platform.h"
 
 #define BUFFER_LEN 0x20000u /* any a plus any 16-bit length */
 #define RAM_LEN 0x20000u
@@ -28,16 +23,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct sev_platform *platform;
-static struct sev_peer_certs certs;
 static uint8_t *buffer, *low, *high;
-static char dir[] = "/tmp/sevmig-fuzz.XXXXXX";
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void *memory(size_t len)
 {
@@ -47,25 +33,9 @@ static void *memory(size_t len)
 	return p;
 }
 
-static void remove_dir(void)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	(void)!system(cmd);
-}
-
 static void prepare(void)
 {
-	struct sev_soft_init opt = { .root_bits = 2048 };
-	char path[64];
-	struct err e = { 0 };
-
-	must(mkdtemp(dir) != NULL);
-	atexit(remove_dir);
-	snprintf(path, sizeof(path), "%s/p", dir);
-	must(sev_soft_init(path, &opt, &e) == 0 && sev_soft_open(path, &platform, &e) == 0);
-	must(sev_certs_export(platform, &certs, &e) == 0);
+	platform_new();
 	buffer = memory(BUFFER_LEN);
 	low = memory(RAM_LEN);
 	high = memory(RAM_LEN);
