@@ -59,9 +59,6 @@ bool cli_name_valid(const char *name);
 
 /* policy.c: "nodbg,noks" or "0x1"; min_api "1.55" or NULL. */
 int must_check cli_policy_get(const char *text, const char *min_api, uint32_t *out, struct err *e);
-/* The same for guests that others run: SEV-ES is allowed. */
-int must_check cli_policy_any_get(const char *text, const char *min_api, uint32_t *out,
-				  struct err *e);
 void cli_policy_print(uint32_t policy, char *out, size_t len);
 
 /* "soft:DIR" or "kernel". */

@@ -93,7 +93,7 @@ int cli_owner_session_main(int argc, char **argv)
 	wrong = cfg.policy ? cli_owner_chain_usage(&cfg.chain) : "--policy must be given";
 	if (wrong)
 		return cli_usage(&session_cmd, "%s", wrong);
-	if (cli_policy_any_get(cfg.policy, cfg.min_api, &cfg.policy_bits, &e) < 0)
+	if (cli_policy_get(cfg.policy, cfg.min_api, &cfg.policy_bits, &e) < 0)
 		return cli_usage(&session_cmd, "%s", e.msg);
 	r = cli_owner_platform_get(&cfg.chain, &platform, &e);
 	if (r == 0)

@@ -169,7 +169,7 @@ int cli_owner_verify_main(int argc, char **argv)
 
 	if (!cli_parse(&verify_cmd, &cfg, argc, argv, &args, &code))
 		return code;
-	if (cli_policy_any_get(cfg.policy ? cfg.policy : "", cfg.min_api, &m.policy, &e) < 0)
+	if (cli_policy_get(cfg.policy ? cfg.policy : "", cfg.min_api, &m.policy, &e) < 0)
 		return cli_usage(&verify_cmd, "%s", e.msg);
 	wrong = cfg_usage(&cfg, &m);
 	if (wrong)

@@ -15,7 +15,6 @@ static const struct {
 	{ "nosend", 1u << 3 }, { "domain", 1u << 4 }, { "sev", 1u << 5 },
 };
 #define BITS (sizeof(bits) / sizeof(bits[0]))
-#define POLICY_ES (1u << 2)
 
 static int word_get(const char *word, uint32_t *policy, struct err *e)
 {
@@ -48,7 +47,7 @@ static int api_get(const char *text, uint32_t *policy, struct err *e)
 	return 0;
 }
 
-int cli_policy_any_get(const char *text, const char *min_api, uint32_t *out, struct err *e)
+int cli_policy_get(const char *text, const char *min_api, uint32_t *out, struct err *e)
 {
 	uint32_t policy = 0;
 	char word[32];
@@ -69,21 +68,6 @@ int cli_policy_any_get(const char *text, const char *min_api, uint32_t *out, str
 	if (r == 0)
 		*out = policy;
 	return r;
-}
-
-int cli_policy_get(const char *text, const char *min_api, uint32_t *out, struct err *e)
-{
-	uint32_t policy = 0;
-	int r = cli_policy_any_get(text, min_api, &policy, e);
-
-	if (r < 0)
-		return r;
-	if (policy & POLICY_ES)
-		return err_set(e, -EOPNOTSUPP,
-			       "policy: this version runs SEV guests, not SEV-ES guests: leave the "
-			       "es bit (0x4) out");
-	*out = policy;
-	return 0;
 }
 
 void cli_policy_print(uint32_t policy, char *out, size_t len)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * SEV-ES: the vCPUs' state becomes part of what is measured and encrypted. No vCPU runs from what
- * is kept here; the platform takes it, measures it, and sends and receives it.
+ * SEV-ES: the vCPUs' state becomes part of what is measured and encrypted. What is kept here is
+ * measured, sent and received; a vCPU of our own monitor has its registers in KVM while it runs and
+ * gets them from here when it starts (sev/soft_cpu.h), a shim's client's never does.
  *
  * Where kernels differ: LAUNCH_UPDATE_VMSA of vCPUs that were encrypted already is EINVAL in Linux
  * 6.12, and measures once more in 6.1 and 6.16; the kernel's selftests of 6.11 to 7.0 need the
@@ -48,12 +49,31 @@ static int vcpu_build(struct soft_vm *vm, unsigned n, uint8_t page[SEV_VMSA_LEN]
 	sev_vmsa_reset(&regs);
 	if (vm->client.vcpu_regs)
 		r = vm->client.vcpu_regs(vm->client.ctx, n, &regs);
+	else if (n < vm->base.nvcpu)
+		r = soft_regs_read(vm->base.vcpu[n].fd, &regs);
 	if (r < 0)
 		return r;
 	if (regs.debug.dr7 != DR7_RESET)
 		return -EINVAL;
 	regs.fpu = vm->client.vm_type != 0;
 	sev_vmsa_build(&regs, page);
+	return 0;
+}
+
+/* From here on the registers are the guest's. A secondary CPU waits for its start. */
+static int vcpu_encrypted(struct soft_vm *vm, unsigned n)
+{
+	struct kvm_mp_state mp = { 0 };
+	int r;
+
+	if (n >= vm->base.nvcpu)
+		return 0;
+	r = soft_cpu_ioctl(vm->base.vcpu[n].fd, KVM_GET_MP_STATE, &mp);
+	if (r < 0)
+		return r;
+	vm->vcpu[n].encrypted = true;
+	vm->vcpu[n].phase =
+		mp.mp_state == KVM_MP_STATE_UNINITIALIZED ? SOFT_VCPU_NEW : SOFT_VCPU_RUNS;
 	return 0;
 }
 
@@ -71,7 +91,7 @@ static int vcpu_update(struct soft_vm *vm, struct kvm_sev_cmd *cmd, unsigned n)
 						      vm->vmsa[n].page, sizeof(page)));
 	if (r == 0 && n >= vm->nvmsa)
 		vm->nvmsa = n + 1;
-	return r;
+	return r < 0 ? r : vcpu_encrypted(vm, n);
 }
 
 int soft_launch_update_vmsa(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
@@ -133,6 +153,10 @@ int soft_send_update_vmsa(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
 		return -EINVAL;
 	h.len = p.hdr_len < h.len ? p.hdr_len : h.len;
 	t.len = p.trans_len < t.len ? p.trans_len : t.len;
+	if (p.vcpu < vm->base.nvcpu && vm->vcpu[p.vcpu].phase == SOFT_VCPU_RUNS)
+		r = soft_vcpu_seal(vm, p.vcpu);
+	if (r < 0)
+		return r;
 	r = SOFT_ISSUE(vm, cmd,
 		       psp_send_update_vmsa(psp_of(vm), vm->handle, vm->vmsa[p.vcpu].page,
 					    SEV_VMSA_LEN, &h, &t));
@@ -162,5 +186,26 @@ int soft_receive_update_vmsa(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
 						       vm->vmsa[p.vcpu].page, SEV_VMSA_LEN));
 	if (r == 0 && p.vcpu >= vm->nvmsa)
 		vm->nvmsa = p.vcpu + 1;
+	if (r == 0 && p.vcpu < vm->base.nvcpu)
+		vm->vcpu[p.vcpu].encrypted = true;
 	return r;
+}
+
+/* Into the vCPUs that run: the others have theirs from the VMSA when they start. First, because a
+ * VMSA that KVM does not take must not make a guest. */
+static int vcpus_fill(struct soft_vm *vm)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < vm->base.nvcpu; i++)
+		if (vm->vcpu[i].encrypted && vm->vcpu[i].phase == SOFT_VCPU_RUNS)
+			r = soft_vcpu_unseal(vm, i);
+	return r;
+}
+
+int soft_receive_finish(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
+{
+	int r = vcpus_fill(vm);
+
+	return r < 0 ? r : SOFT_ISSUE(vm, cmd, psp_receive_finish(psp_of(vm), vm->handle));
 }

@@ -17,7 +17,7 @@ static struct psp *psp_of(const struct soft_vm *vm)
 
 unsigned soft_vm_vcpus(const struct soft_vm *vm)
 {
-	return vm->client.vcpus ? vm->client.vcpus(vm->client.ctx) : 0;
+	return vm->client.vcpus ? vm->client.vcpus(vm->client.ctx) : vm->base.nvcpu;
 }
 
 bool soft_vm_vcpu_coming(const struct soft_vm *vm)

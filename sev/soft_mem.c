@@ -322,17 +322,18 @@ static struct soft_ram *ram_at(struct soft_vm *vm, struct gpa at, uint64_t len)
 	return NULL;
 }
 
-/* Memory outside has one face only. */
-static bool two_faced(const struct soft_ram *m, struct gpa at)
+bool soft_mem_two_faced(struct soft_vm *vm, struct gpa at)
 {
-	return !m->ram.always_private && at.v >= LOW_END;
+	struct soft_ram *m = ram_at(vm, at, 1);
+
+	return m && !m->ram.always_private && at.v >= LOW_END;
 }
 
 uint8_t *soft_mem_shared_at(struct soft_vm *vm, struct gpa at, uint64_t len)
 {
 	struct soft_ram *m = ram_at(vm, at, len);
 
-	return m && two_faced(m, at) ? m->ram.shared + (at.v - m->ram.at.v) : NULL;
+	return m && soft_mem_two_faced(vm, at) ? m->ram.shared + (at.v - m->ram.at.v) : NULL;
 }
 
 uint8_t *soft_mem_private_at(struct soft_vm *vm, struct gpa at, uint64_t len)

@@ -3,11 +3,11 @@
 /*
  * KVM_MEMORY_ENCRYPT_OP in software: dispatch, VM life, launch, status, debugging; the checks and
  * errno values are those of Linux' arch/x86/kvm/svm/sev.c, in its order; where kernels differ,
- * those of 6.12. A VM of our own monitor cannot be SEV-ES, as with kvm_amd.sev_es=0; a shim's can.
+ * those of 6.12. VMs of our own monitor can be sent and received with their vCPUs, which mainline
+ * kernels cannot.
  */
 
 #include "sev/soft_vm.h"
-#include "sev/vcpu.h"
 
 #include <string.h>
 
@@ -205,11 +205,6 @@ static int do_send_cancel(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
 	return SOFT_ISSUE(vm, cmd, psp_send_cancel(psp_of(vm), vm->handle));
 }
 
-static int do_receive_finish(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
-{
-	return SOFT_ISSUE(vm, cmd, psp_receive_finish(psp_of(vm), vm->handle));
-}
-
 /* --- status and debugging -------------------------------------------------------------------- */
 
 static int do_guest_status(struct soft_vm *vm, struct kvm_sev_cmd *cmd)
@@ -307,7 +302,7 @@ static const struct command commands[SEV_ID_END] = {
 	[KVM_SEV_RECEIVE_START] = { soft_receive_start, .keys = true },
 	[KVM_SEV_RECEIVE_UPDATE_DATA] = { soft_receive_update },
 	[KVM_SEV_RECEIVE_UPDATE_VMSA] = { soft_receive_update_vmsa },
-	[KVM_SEV_RECEIVE_FINISH] = { do_receive_finish },
+	[KVM_SEV_RECEIVE_FINISH] = { soft_receive_finish },
 	[KVM_SEV_GUEST_STATUS] = { do_guest_status, .mirror = true },
 	[KVM_SEV_DBG_DECRYPT] = { do_dbg_decrypt, .mirror = true },
 	[KVM_SEV_DBG_ENCRYPT] = { do_dbg_encrypt, .mirror = true },
@@ -497,7 +492,7 @@ struct soft_vm *soft_vm_make(struct sev_platform *p, int vm_fd)
 		return NULL;
 	vm->base = (struct sev_vm){
 		.ops = &soft_vm_ops,
-		.vcpu_ops = &sev_vcpu_direct,
+		.vcpu_ops = &soft_vcpu_ops,
 		.platform = p,
 		.soft = true,
 		.low_private_end = gpa(0x100000),
@@ -518,6 +513,8 @@ int soft_vm_new(struct sev_platform *p, int kvm_fd, int vm_fd, struct sev_vm **o
 	(void)kvm_fd;
 	if (!vm)
 		return err_set(e, -ENOMEM, "SEV VM: no memory");
+	vm->es_offered = true;
+	vm->client.update_vmsa = true;
 	r = soft_mem_cbit(vm_fd, &vm->base.cbit, e);
 	if (r < 0) {
 		soft_vm_free(&vm->base);

@@ -5,6 +5,7 @@
  * Lock order and files: sev/soft.h. */
 
 #include "sev/soft.h"
+#include "sev/soft_cpu.h"
 
 /* --- memory (soft_mem.c) --------------------------------------------------------------------- */
 
@@ -64,6 +65,8 @@ struct soft_vm {
 	struct soft_context *context;
 	struct soft_vmsa *vmsa; /* owned; protected state by vCPU */
 	unsigned nvmsa;
+	struct soft_vcpu vcpu[SEV_VCPUS_MAX]; /* of those that base.vcpu has; see soft_cpu.h */
+	_Atomic uint64_t jump_table;
 	struct soft_region *regions;
 	struct soft_user user;
 };
@@ -80,6 +83,7 @@ int must_check soft_mem_digest(struct sev_vm *vm, struct gpa at, uint8_t out[32]
 uint8_t *soft_mem_private(struct soft_vm *vm, uint64_t uaddr, uint64_t len);
 /* The same by guest physical address, without the C-bit: all in one range. There is no shared face
  * where memory is always private. */
+bool soft_mem_two_faced(struct soft_vm *vm, struct gpa at);
 uint8_t *soft_mem_private_at(struct soft_vm *vm, struct gpa at, uint64_t len);
 uint8_t *soft_mem_shared_at(struct soft_vm *vm, struct gpa at, uint64_t len);
 /* Make the shared face read as zeros, giving its memory back where whole pages are meant. */
@@ -96,6 +100,13 @@ struct soft_vm *soft_vm_make(struct sev_platform *p, int vm_fd);
 bool soft_vm_command(struct soft_vm *vm, struct kvm_sev_cmd *cmd, int *ret);
 int soft_vm_region(struct soft_vm *vm, const struct kvm_enc_region *r, bool add);
 
+/* The CPU's part wrote to guest memory, which no dirty log of KVM's shows. */
+static inline void soft_vm_wrote(const struct soft_vm *vm, struct gpa at, uint64_t len)
+{
+	if (vm->base.wrote)
+		vm->base.wrote(vm->base.wrote_ctx, at, len);
+}
+
 static inline struct soft_platform *soft_platform_of(const struct soft_vm *vm)
 {
 	return (struct soft_platform *)vm->base.platform;
@@ -107,6 +118,7 @@ typedef int soft_cmd(struct soft_vm *vm, struct kvm_sev_cmd *cmd);
 soft_cmd soft_init, soft_es_init, soft_init2;
 soft_cmd soft_send_start, soft_send_update, soft_receive_start, soft_receive_update;
 soft_cmd soft_launch_update_vmsa, soft_send_update_vmsa, soft_receive_update_vmsa;
+soft_cmd soft_receive_finish;
 
 /* ACTIVATE the context that a START command made and write its parameters back; a context for which
  * either fails is ended. */

@@ -13,7 +13,6 @@
 #include <sys/ioctl.h>
 
 #include "abi/doorbell.h"
-#include "abi/psp.h"
 
 #define LEAF_KVM 0x40000001u
 #define LEAF_EXT 0x80000000u
@@ -147,7 +146,7 @@ int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 	/* Both or none: a guest that reports conversions expects to be asked about its moves. */
 	if (!vm->cfg.no_migration && !vm->hypercalls_lost)
 		c->eax |= KVM_FEATURE_HC_MAP | KVM_FEATURE_MIGRATION;
-	r = cpuid_sev(out, vm->mig.sev->cbit, vm->cfg.policy & PSP_POLICY_ES, e);
+	r = cpuid_sev(out, vm->mig.sev->cbit, vmm_es(vm), e);
 	if (!r && vm->mig.sev->soft)
 		r = cpuid_width(out, vm->mig.sev->cbit, e);
 	if (!r && vm->mig.sev->soft)

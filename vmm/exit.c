@@ -14,12 +14,17 @@
 
 #include "base/log.h"
 
-static uint64_t exit_rip(struct vmm_vcpu *v)
+#define RIP_LEN 32u
+
+/* " at 0x...", as far as it is for the monitor to know. */
+static const char *exit_rip(struct vmm_vcpu *v, char out[RIP_LEN])
 {
 	struct kvm_regs regs = { 0 };
 
-	(void)!vmm_vcpu_ioctl(v, KVM_GET_REGS, &regs);
-	return regs.rip;
+	out[0] = '\0';
+	if (!vmm_es(v->vm) && vmm_vcpu_ioctl(v, KVM_GET_REGS, &regs) == 0)
+		snprintf(out, RIP_LEN, " at %#llx", (unsigned long long)regs.rip);
+	return out;
 }
 
 static bool exit_io(struct vmm_vcpu *v)
@@ -89,15 +94,19 @@ static bool exit_nothing(struct vmm_vcpu *v)
 
 static bool exit_hlt(struct vmm_vcpu *v)
 {
-	vmm_end(v->vm, VM_END_ERROR, "vCPU %u halted for good at %#llx", v->id,
-		(unsigned long long)exit_rip(v));
+	char at[RIP_LEN];
+
+	vmm_end(v->vm, VM_END_ERROR, "vCPU %u halted for good%s", v->id, exit_rip(v, at));
 	return false;
 }
 
 static bool exit_shutdown(struct vmm_vcpu *v)
 {
-	vmm_end(v->vm, VM_END_ERROR, "vCPU %u: triple fault at %#llx", v->id,
-		(unsigned long long)exit_rip(v));
+	char at[RIP_LEN];
+
+	vmm_end(v->vm, VM_END_ERROR, "vCPU %u: triple fault%s%s", v->id, exit_rip(v, at),
+		vmm_es(v->vm) ? ": an SEV-ES guest cannot be reset, it has to be started anew"
+			      : "");
 	return false;
 }
 
@@ -124,14 +133,22 @@ static void insn_bytes(const struct kvm_run *run, char out[64])
 
 static bool exit_internal_error(struct vmm_vcpu *v)
 {
-	char bytes[64];
+	char bytes[64], at[RIP_LEN];
 
 	insn_bytes(v->run, bytes);
 	vmm_end(v->vm, VM_END_ERROR,
-		"vCPU %u: KVM cannot go on (internal error %u) at %#llx, instruction%s", v->id,
-		v->run->internal.suberror, (unsigned long long)exit_rip(v),
-		bytes[0] ? bytes : " unknown");
+		"vCPU %u: KVM cannot go on (internal error %u)%s, instruction%s", v->id,
+		v->run->internal.suberror, exit_rip(v, at), bytes[0] ? bytes : " unknown");
 	return false;
+}
+
+/* By the GHCB MSR's protocol; set 0 is numbered by its specification. */
+static void exit_sev_term(struct vmm_vcpu *v)
+{
+	uint64_t msr = v->run->system_event.data[0];
+
+	vmm_end(v->vm, VM_END_ERROR, "vCPU %u: the guest asked to be ended, reason %u of set %u",
+		v->id, (unsigned)(msr >> 16 & 0xff), (unsigned)(msr >> 12 & 0xf));
 }
 
 static bool exit_system_event(struct vmm_vcpu *v)
@@ -141,7 +158,9 @@ static bool exit_system_event(struct vmm_vcpu *v)
 	if (type == KVM_SYSTEM_EVENT_SHUTDOWN)
 		vmm_end(v->vm, VM_END_POWEROFF, "power off");
 	else if (type == KVM_SYSTEM_EVENT_RESET)
-		vmm_end(v->vm, VM_END_RESET, "reset");
+		vmm_reset(v->vm, "reset");
+	else if (type == KVM_SYSTEM_EVENT_SEV_TERM)
+		exit_sev_term(v);
 	else
 		vmm_end(v->vm, VM_END_ERROR, "vCPU %u: system event %u", v->id, type);
 	return false;

@@ -23,6 +23,7 @@
 
 #include <linux/kvm.h>
 
+#include "abi/psp.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/gpa.h"
@@ -36,6 +37,7 @@
 #include "vmm/pages.h"
 #include "vmm/ports.h"
 #include "vmm/serial.h"
+#include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
 #define VMM_RAM_LOW_MAX (3ull << 30) /* below the hole for devices under 4 GiB */
@@ -44,23 +46,6 @@
 #define VMM_MSRS_MAX 512u
 #define VMM_RAM_RANGES 3 /* low, firmware, high */
 #define VMM_SLOTS_MAX (VMM_RAM_RANGES * SEV_SLOTS_PER_RAM)
-
-#define MSR_TSC 0x10u
-#define MSR_TSC_DEADLINE 0x6e0u
-#define MSR_MTRR_DEFAULT 0x2ffu
-#define MSR_GHCB 0xc0010130u
-#define MSR_SEV_STATUS 0xc0010131u
-#define MSR_MIGRATION 0x4b564d08u /* KVM_MIGRATION_CONTROL, bit 0: may be moved */
-
-struct vmm_vcpu {
-	struct vm *vm;
-	unsigned id;
-	int fd;              /* owned; -1: none */
-	struct kvm_run *run; /* owned mapping of vm->run_len bytes */
-	pthread_t thread;
-	bool has_thread;
-	uint64_t ghcb; /* MSR_GHCB; of the thread, or of anybody while parked */
-};
 
 struct vmm_memory {
 	struct mig_ram ram[VMM_RAM_RANGES];
@@ -130,10 +115,18 @@ struct vm {
 	char why[256] GUARDED_BY(vmm_run);
 };
 
+/* SEV-ES: registers are the guest's. */
+static inline bool vmm_es(const struct vm *vm)
+{
+	return vm->cfg.policy & PSP_POLICY_ES;
+}
+
 /* vm.c */
 int must_check vmm_setup(struct vm *vm, struct err *e);
 /* The guest is over; the first reason stays. Any thread. */
 void vmm_end(struct vm *vm, enum vm_end how, const char *fmt, ...) printf_like(3, 4);
+/* The guest asks for a reset; any thread. */
+void vmm_reset(struct vm *vm, const char *why);
 /* Stop for, or go on after, a migration. */
 int must_check vmm_hold(struct vm *vm, bool hold, struct err *e);
 void vmm_live(struct vm *vm);
@@ -159,31 +152,10 @@ int must_check vmm_memory_attach(struct vm *vm, struct err *e);
 uint8_t *vmm_memory_at(const struct vmm_memory *m, struct gpa at, uint64_t len);
 void vmm_memory_unmap(struct vmm_memory *m);
 
-/* vcpu.c */
-int must_check vmm_vcpu_open(struct vm *vm, unsigned id, struct err *e);
-/* As ioctl(2) on its descriptor, by way of sev/vcpu.h: -1 and errno when it fails. */
-int vmm_vcpu_ioctl(struct vmm_vcpu *v, unsigned long request, void *arg);
-int must_check vmm_vcpu_thread(struct vmm_vcpu *v, struct err *e);
-/* Make vCPUs look at vm->halt. */
-void vmm_vcpu_kick(struct vmm_vcpu *v);
-void vmm_vcpu_close(struct vmm_vcpu *v);
-
-/* exit.c: deal with the exit in v->run; false: the guest is over. */
-bool vmm_exit(struct vmm_vcpu *v);
-void vmm_msr_read(struct vmm_vcpu *v);
-void vmm_msr_write(struct vmm_vcpu *v);
-uint32_t vmm_doorbell(struct vmm_vcpu *v);
-
 /* cpuid.c */
 int must_check vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e);
 /* Show vm->machine's table to every vCPU; before any has run. */
 int must_check vmm_cpuid_apply(struct vm *vm, struct err *e);
-
-/* msr.c */
-int must_check vmm_msr_get(struct vmm_vcpu *v, uint32_t index, uint64_t *value);
-int must_check vmm_msr_set(struct vmm_vcpu *v, uint32_t index, uint64_t value);
-/* Find out which can be saved and set on this host. */
-int must_check vmm_msr_list(struct vm *vm, struct err *e);
 
 /* dirty.c */
 int must_check vmm_dirty(struct vm *vm, enum mig_dirty what, struct mig_bitmap *bm, struct err *e);

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "pc/acpi.h"
+#include "sev/es.h"
 #include "vmm/firmware.h"
 
 #define CR0_PE_PG_ET_NE 0x80000031ull
@@ -134,6 +135,42 @@ static int launch_firmware(struct vm *vm, const struct vm_firmware *fw, struct e
 	return r ? r : vmm_firmware_encrypt(vm, fw, e);
 }
 
+/* Firmware begins as the processor does after a reset, and does the rest by itself. */
+static int launch_processors(struct vm *vm, const struct vm_boot *boot,
+			     const struct boot_image *img, struct err *e)
+{
+	int r;
+
+	if (boot->firmware)
+		return 0;
+	r = launch_registers(vm, img, e);
+	return r ? r : launch_mtrrs(vm, e);
+}
+
+static int launch_secondary(struct vm *vm, const struct vm_boot *boot, struct err *e)
+{
+	(void)boot;
+	if (vm->nvcpu > 1)
+		return err_set(e, -EINVAL,
+			       "%u vCPUs: an SEV-ES guest starts its secondary CPUs where its "
+			       "firmware's reset block says, and there is none",
+			       vm->nvcpu);
+	return 0;
+}
+
+/* Registers are set before they are measured, and are nobody's afterwards. */
+static int launch_measure(struct vm *vm, const struct vm_boot *boot, const struct boot_image *img,
+			  struct err *e)
+{
+	int r = launch_processors(vm, boot, img, e);
+
+	if (!r && vmm_es(vm))
+		r = launch_secondary(vm, boot, e);
+	if (!r && vmm_es(vm))
+		r = sev_launch_update_vmsa(vm->mig.sev, e);
+	return r ? r : sev_launch_measure(vm->mig.sev, vm->measurement, e);
+}
+
 static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
 		      struct err *e)
 {
@@ -145,24 +182,12 @@ static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct boot_ima
 		r = boot->firmware ? launch_firmware(vm, boot->firmware, e)
 				   : launch_direct(vm, boot, img, e);
 	if (!r)
-		r = sev_launch_measure(sev, vm->measurement, e);
+		r = launch_measure(vm, boot, img, e);
 	if (r)
 		return r;
 	vm->measured = true;
 	r = launch_secret(vm, boot, e);
 	return r < 0 ? r : sev_launch_finish(sev, e);
-}
-
-/* Firmware begins as the processor does after a reset, and does the rest by itself. */
-static int launch_processors(struct vm *vm, const struct vm_boot *boot,
-			     const struct boot_image *img, struct err *e)
-{
-	int r;
-
-	if (boot->firmware)
-		return 0;
-	r = launch_registers(vm, img, e);
-	return r ? r : launch_mtrrs(vm, e);
 }
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e)
@@ -177,8 +202,6 @@ int vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e)
 		r = vmm_cpuid_apply(vm, e);
 	if (!r)
 		r = launch_sev(vm, boot, &img, e);
-	if (!r)
-		r = launch_processors(vm, boot, &img, e);
 	if (r)
 		return err_wrap(e, r, "VM %s", vm->name);
 	vmm_live(vm);

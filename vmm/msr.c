@@ -8,22 +8,23 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "abi/ghcb.h"
 #include "base/log.h"
+#include "sev/vcpu.h"
 
-#define SEV_STATUS_ENABLED 1u
 #define MIGRATION_READY 1u
 
 void vmm_msr_read(struct vmm_vcpu *v)
 {
 	struct vm *vm = v->vm;
-	bool soft = vm->mig.sev->soft;
+	bool soft = vm->mig.sev->soft, es = vmm_es(vm);
 
 	v->run->msr.error = 0;
 	if (v->run->msr.index == MSR_MIGRATION && !vm->cfg.no_migration)
 		v->run->msr.data = atomic_load(&vm->migration);
 	else if (soft && v->run->msr.index == MSR_SEV_STATUS)
-		v->run->msr.data = SEV_STATUS_ENABLED;
-	else if (soft && v->run->msr.index == MSR_GHCB)
+		v->run->msr.data = GHCB_SEV_STATUS_SEV | (es ? GHCB_SEV_STATUS_ES : 0);
+	else if (soft && !es && v->run->msr.index == MSR_GHCB)
 		v->run->msr.data = v->ghcb;
 	else
 		v->run->msr.error = 1; /* #GP */
@@ -41,7 +42,7 @@ void vmm_msr_write(struct vmm_vcpu *v)
 			log_info("vmm", "%s: guest %s migration", vm->name,
 				 value ? "allows" : "does not allow");
 		atomic_store(&vm->migration_written, true);
-	} else if (vm->mig.sev->soft && v->run->msr.index == MSR_GHCB) {
+	} else if (vm->mig.sev->soft && !vmm_es(vm) && v->run->msr.index == MSR_GHCB) {
 		v->ghcb = value;
 	} else {
 		v->run->msr.error = 1;
@@ -88,6 +89,8 @@ static void msr_try(struct vm *vm, uint32_t index)
 	uint64_t value;
 
 	if (vm->nmsr == VMM_MSRS_MAX || msr_listed(vm, index))
+		return;
+	if (vmm_es(vm) && sev_vcpu_msr_hidden(index))
 		return;
 	if (vmm_msr_get(&vm->vcpu[0], index, &value))
 		return;

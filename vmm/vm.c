@@ -20,10 +20,27 @@
 
 DEFINE_AUTO(vm, struct vm *, vm_free)
 
+/* An SEV-ES guest's registers are nobody's to set, so there is no way back to the start. */
+void vmm_reset(struct vm *vm, const char *why)
+{
+	if (vmm_es(vm))
+		vmm_end(vm, VM_END_RESET,
+			"%s: an SEV-ES guest cannot be reset, it has to be started anew", why);
+	else
+		vmm_end(vm, VM_END_RESET, "%s", why);
+}
+
+static void vm_wrote(void *ctx, struct gpa at, uint64_t len)
+{
+	struct vm *vm = ctx;
+
+	vmm_pages_wrote(&vm->pages, at, len);
+}
+
 static void port_reset(void *ctx, void *vcpu, const char *why)
 {
 	(void)vcpu;
-	vmm_end(ctx, VM_END_RESET, "%s", why);
+	vmm_reset(ctx, why);
 }
 
 static void port_poweroff(void *ctx, void *vcpu, const char *why)
@@ -77,6 +94,8 @@ static int vm_sev(struct vm *vm, struct err *e)
 
 	if (r < 0)
 		return r;
+	vm->mig.sev->wrote = vm_wrote;
+	vm->mig.sev->wrote_ctx = vm;
 	if (!vm->cfg.cbit || vm->cfg.cbit == vm->mig.sev->cbit)
 		return 0;
 	if (!vm->mig.sev->soft || vm->cfg.cbit > vm->mig.sev->cbit)

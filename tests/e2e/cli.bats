@@ -58,7 +58,6 @@ failure() {
 	usage_error 'sevmig run: --memory 12Q: not a size \(examples: 512M, 2G\)' run --memory 12Q
 	usage_error '--name and --platform must be given' run
 	usage_error '--kernel or --incoming' run --name n --platform soft:x
-	usage_error 'es bit' run --name n --platform soft:x --kernel k --policy es
 	usage_error 'minimum API' run --name n --platform soft:x --kernel k --min-api new
 	usage_error 'belong together' run --name n --platform soft:x --kernel k --dh f
 	usage_error 'both want stdout' run --name n --platform soft:x --kernel k --console stdio --json
