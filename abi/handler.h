@@ -39,17 +39,14 @@
 #define HANDLER_WINDOW_LEN 0x400000ull
 
 /* The image starts with its entry: CPL0, 64-bit mode, CR3 at HANDLER_TABLES, RDI the number of the
- * vCPU, interrupts off. Behind a jump stand the magic and where the parts of it end. */
+ * vCPU, interrupts off, no stack. Behind a jump stands what the page tables need. */
 #define HANDLER_IMAGE_MAGIC 0x646e6168676d7673ull /* "svmghand" */
 enum {
 	HANDLER_I_MAGIC = 8,
 	HANDLER_I_VERSION = 16,    /* u64 */
 	HANDLER_I_TEXT_END = 24,   /* u64: address; up to here read-only and executable */
 	HANDLER_I_RODATA_END = 32, /* u64: up to here read-only; then up to IMAGE_END writable */
-	HANDLER_I_GDT = 40,        /* u64: addresses of what SREGS want */
-	HANDLER_I_IDT = 48,
-	HANDLER_I_TSS = 56,
-	HANDLER_I_HEAD_LEN = 64,
+	HANDLER_I_HEAD_LEN = 40,
 };
 
 /* HANDLER_CONFIG */
@@ -147,8 +144,8 @@ enum {
 	HANDLER_R_GUEST = 8,   /* 16 bytes */
 	HANDLER_R_PAGES = 24,  /* u64: sealed or opened in this session */
 	HANDLER_R_EPOCH = 32,  /* u64: newest */
-	HANDLER_R_CIPHER = 40, /* u32: 1 SSE, 2 AVX, 3 VAES and AVX-512 */
-	HANDLER_R_FAULT = 48,  /* u64 vector, u64 address; status FAULT */
+	HANDLER_R_CIPHER = 40, /* u32: 1 SSE, 2 VAES and AVX-512 */
+	HANDLER_R_FAULT = 48,  /* u64 vector, u64 where, u64 address; status FAULT */
 };
 
 enum handler_state {

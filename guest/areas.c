@@ -16,17 +16,28 @@ static uint64_t round_up(uint64_t v, uint64_t to)
 	return (v + to - 1) / to * to;
 }
 
+/* There, or behind the hole. */
+static uint64_t place(uint64_t at, uint64_t len)
+{
+	bool clear = at + len <= guest_info.hole || at >= guest_info.hole_end;
+
+	return clear ? at : round_up(guest_info.hole_end, TESTGUEST_AREA_ALIGN);
+}
+
 /* The generations lie behind the data, in pages of their own. */
 void areas_place(const struct options *o)
 {
 	struct whole *a = whole;
+	uint64_t shared = round_up(o->shared_len, TESTGUEST_AREA_ALIGN), pages;
 	uint32_t *gen;
 
 	a[AREA_POOL] = (struct whole){ .at = TESTGUEST_POOL, .pages = o->pool };
-	a[AREA_SHARED] =
-		(struct whole){ .at = TESTGUEST_SHARED, .pages = o->shared_len / TESTGUEST_PAGE };
-	a[AREA_PRIVATE].at = TESTGUEST_SHARED + round_up(o->shared_len, TESTGUEST_AREA_ALIGN);
+	a[AREA_SHARED] = (struct whole){ .at = place(TESTGUEST_SHARED, shared),
+					 .pages = o->shared_len / TESTGUEST_PAGE };
 	a[AREA_PRIVATE].pages = o->private_len / TESTGUEST_PAGE;
+	pages = a[AREA_POOL].pages + a[AREA_SHARED].pages + a[AREA_PRIVATE].pages;
+	a[AREA_PRIVATE].at =
+		place(a[AREA_SHARED].at + shared, o->private_len + pages * sizeof(uint32_t));
 	gen = (uint32_t *)(a[AREA_PRIVATE].at + a[AREA_PRIVATE].pages * TESTGUEST_PAGE);
 	for (unsigned i = 0; i < AREA_COUNT; i++) {
 		a[i].generation = gen;
@@ -43,9 +54,10 @@ void areas_place(const struct options *o)
 
 void areas_share(void)
 {
-	uint64_t len = whole[AREA_PRIVATE].at - TESTGUEST_SHARED;
+	const struct whole *w = &whole[AREA_SHARED];
+	uint64_t len = round_up(w->pages * TESTGUEST_PAGE, TESTGUEST_AREA_ALIGN);
 
-	if (len && guest_call(GUEST_CALL_CONVERT, TESTGUEST_SHARED | 1, len))
+	if (len && guest_call(GUEST_CALL_CONVERT, w->at | 1, len))
 		die("sharing memory failed");
 }
 

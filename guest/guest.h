@@ -59,8 +59,9 @@ static inline int64_t guest_call(enum guest_call nr, uint64_t a, uint64_t b)
 
 /* Found at CPL0, read at CPL3. */
 struct guest_info {
-	uint64_t ram_end; /* of the RAM that holds 1 MiB, below 4 GiB */
-	uint64_t cbit;    /* mask, 0: not an SEV guest */
+	uint64_t ram_end;        /* of the RAM that holds 1 MiB, below 4 GiB */
+	uint64_t hole, hole_end; /* in it, a multiple of 2 MiB: reserved for others */
+	uint64_t cbit;           /* mask, 0: not an SEV guest */
 	uint64_t tsc_khz;
 	uint32_t kvm_features;
 	unsigned cpus;

@@ -81,15 +81,23 @@ static unsigned e820_count(const uint8_t *bp)
 	return bp[BP_E820_COUNT] < BP_E820_MAX ? bp[BP_E820_COUNT] : BP_E820_MAX;
 }
 
-static uint64_t ram_end(const uint8_t *bp)
+/* From the piece that holds the image on, with at most one hole. */
+static void ram_find(const uint8_t *bp, struct guest_info *g)
 {
 	struct e820 r;
 
 	for (unsigned i = 0; i < e820_count(bp); i++) {
-		if (e820_get(bp, i, &r) && r.start <= TESTGUEST_IMAGE && r.end > TESTGUEST_IMAGE)
-			return r.end < RAM_MAX ? r.end : RAM_MAX;
+		if (!e820_get(bp, i, &r) || r.start >= RAM_MAX)
+			continue;
+		if (r.end > RAM_MAX)
+			r.end = RAM_MAX;
+		if (r.start <= TESTGUEST_IMAGE && r.end > TESTGUEST_IMAGE) {
+			g->ram_end = g->hole = g->hole_end = r.end;
+		} else if (g->ram_end && g->hole == g->hole_end && r.start >= g->ram_end) {
+			g->hole_end = r.start;
+			g->ram_end = r.end;
+		}
 	}
-	return 0;
 }
 
 /* As Linux does: all RAM is private until something is said of a part of it. */
@@ -124,7 +132,7 @@ void guest_main(const uint8_t *boot_params)
 	traps_init();
 	vc_init();
 	guest_info.cmdline = (const char *)load(boot_params + BP_CMDLINE, 4);
-	guest_info.ram_end = ram_end(boot_params);
+	ram_find(boot_params, &guest_info);
 	cpu_read(&guest_info);
 	mm_init();
 	if (vc_on())

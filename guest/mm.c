@@ -60,8 +60,11 @@ void mm_init(void)
 	pml4[0] = (uintptr_t)pdpt | PTE_TABLE | c;
 	for (unsigned i = 0; i < 4; i++)
 		pdpt[i] = (uintptr_t)pd[i] | PTE_TABLE | c;
-	for (uint64_t at = 0; at < guest_info.ram_end; at += LEN_2M)
+	for (uint64_t at = 0; at < guest_info.ram_end; at += LEN_2M) {
+		if (at >= guest_info.hole && at < guest_info.hole_end)
+			continue;
 		*pd_entry(at) = at | PTE_2M | c;
+	}
 	split(pool_pt, TESTGUEST_POOL);
 	if (vc_on())
 		share_ghcbs();

@@ -17,6 +17,7 @@
 #include "base/lines.h"
 #include "base/ranges.h"
 
+struct mig_mirror;
 struct sev_vm;
 struct mig_vm;
 
@@ -84,5 +85,6 @@ struct mig_vm_ops {
 
 struct mig_vm {
 	const struct mig_vm_ops *ops;
-	struct sev_vm *sev; /* borrowed */
+	struct sev_vm *sev;         /* borrowed */
+	struct mig_mirror *handler; /* borrowed; NULL: the guest has no migration handler */
 };

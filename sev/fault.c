@@ -200,6 +200,15 @@ static int fault_vm_new(struct sev_platform *base, int kvm_fd, int vm_fd, struct
 	return 0;
 }
 
+static int fault_vm_mirror(struct sev_vm *of, int kvm_fd, int vm_fd, struct sev_vm **out,
+			   struct err *e)
+{
+	struct sev_vm *inner = inner_of(of);
+
+	return breaks(of->platform) ? broken(e)
+				    : inner->platform->ops->vm_mirror(inner, kvm_fd, vm_fd, out, e);
+}
+
 static void fault_free(struct sev_platform *base)
 {
 	sev_platform_free(platform_of(base)->inner);
@@ -210,6 +219,7 @@ static const struct sev_platform_ops fault_ops = {
 	.issue = fault_issue,
 	.amd_chain = fault_amd_chain,
 	.vm_new = fault_vm_new,
+	.vm_mirror = fault_vm_mirror,
 	.free = fault_free,
 };
 

@@ -248,6 +248,37 @@ static int kernel_vm_new(struct sev_platform *p, int kvm_fd, int vm_fd, struct s
 	return 0;
 }
 
+/* The owner has pinned the memory; a mirror neither registers nor launches. */
+static int kernel_vm_mirror(struct sev_vm *base, int kvm_fd, int vm_fd, struct sev_vm **out,
+			    struct err *e)
+{
+	const struct kernel_vm *of = (const struct kernel_vm *)base;
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_VM_COPY_ENC_CONTEXT_FROM,
+				      .args = { (uint32_t)of->vm_fd } };
+	auto_mem struct kernel_vm *vm = calloc(1, sizeof(*vm));
+	int r;
+
+	(void)kvm_fd;
+	if (!vm)
+		return err_set(e, -ENOMEM, "no memory");
+	vm->base = (struct sev_vm){ .ops = &kernel_vm_ops,
+				    .vcpu_ops = base->vcpu_ops,
+				    .platform = base->platform,
+				    .cbit = base->cbit };
+	vm->vm_fd = vm_fd;
+	r = ioctl_ret(vm_fd, KVM_ENABLE_CAP, &cap);
+	errno = -r;
+	if (r < 0)
+		return err_set(e, r, "KVM_CAP_VM_COPY_ENC_CONTEXT_FROM: %m");
+	for (size_t i = 0; i < of->n; i++) {
+		r = slot_set(vm, &of->ram[i].ram, false, e);
+		if (r < 0)
+			return r;
+	}
+	*out = &steal_ptr(&vm)->base;
+	return 0;
+}
+
 /* --- platform -------------------------------------------------------------------------------- */
 
 /* The CEK that firmware exports bears no signature; where the operator gave the one that AMD
@@ -310,6 +341,7 @@ static const struct sev_platform_ops kernel_ops = {
 	.issue = kernel_issue,
 	.amd_chain = kernel_amd_chain,
 	.vm_new = kernel_vm_new,
+	.vm_mirror = kernel_vm_mirror,
 	.free = kernel_free,
 };
 

@@ -54,6 +54,14 @@ int sev_vm_new(struct sev_platform *p, int kvm_fd, int vm_fd, struct sev_vm **ou
 	return r;
 }
 
+int sev_vm_mirror(struct sev_vm *of, int kvm_fd, int vm_fd, struct sev_vm **out, struct err *e)
+{
+	int r = of->platform->ops->vm_mirror(of, kvm_fd, vm_fd, out, e);
+
+	log_debug("sev", "%s: vm %p: mirror = %s", of->platform->name, (void *)of, errno_word(r));
+	return r < 0 ? err_wrap(e, r, "mirror VM") : 0;
+}
+
 int sev_vm_op(struct sev_vm *vm, struct kvm_sev_cmd *cmd)
 {
 	int r = vm->ops->op(vm, cmd);

@@ -67,6 +67,8 @@ struct sev_platform_ops {
 			 struct err *e);
 	int (*vm_new)(struct sev_platform *p, int kvm_fd, int vm_fd, struct sev_vm **out,
 		      struct err *e);
+	int (*vm_mirror)(struct sev_vm *of, int kvm_fd, int vm_fd, struct sev_vm **out,
+			 struct err *e);
 	void (*free)(struct sev_platform *p);
 };
 
@@ -152,6 +154,10 @@ void sev_platform_free(struct sev_platform *p);
  * sets no memslots, its memory works all the same. */
 int must_check sev_vm_new(struct sev_platform *p, int kvm_fd, int vm_fd, struct sev_vm **out,
 			  struct err *e);
+/* A second KVM VM, without vCPUs yet, over all of of's memory, on the same encryption context
+ * (KVM_CAP_VM_COPY_ENC_CONTEXT_FROM); of has its memory and is launched. Freed before of. */
+int must_check sev_vm_mirror(struct sev_vm *of, int kvm_fd, int vm_fd, struct sev_vm **out,
+			     struct err *e);
 int sev_vm_op(struct sev_vm *vm, struct kvm_sev_cmd *cmd);
 int must_check sev_vm_ram_add(struct sev_vm *vm, const struct sev_ram *ram,
 			      struct sev_slot slots[SEV_SLOTS_PER_RAM], size_t *n, struct err *e);

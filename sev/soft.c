@@ -408,6 +408,7 @@ static const struct sev_platform_ops soft_ops = {
 	.issue = soft_issue,
 	.amd_chain = soft_amd_chain,
 	.vm_new = soft_vm_new,
+	.vm_mirror = soft_vm_mirror,
 	.free = soft_free,
 };
 

@@ -168,7 +168,7 @@ int soft_mem_log_dirty(struct sev_vm *base, bool on, struct err *e)
 
 static void ram_fini(struct soft_ram *m)
 {
-	if (m->priv)
+	if (m->priv && !m->borrowed)
 		munmap(m->priv, m->ram.size);
 	m->priv = NULL;
 }
@@ -269,6 +269,23 @@ int soft_mem_add(struct sev_vm *base, const struct sev_ram *ram,
 					      gpa(m.slot[i].at & ((1ull << base->cbit) - 1)),
 					      m.slot[i].size };
 	*n = m.nslots;
+	return 0;
+}
+
+int soft_mem_borrow(struct soft_vm *vm, const struct soft_vm *from, struct err *e)
+{
+	for (size_t i = 0; i < from->nram; i++) {
+		struct soft_ram m = from->ram[i];
+		int r;
+
+		m.borrowed = true;
+		m.locked = false;
+		m.nslots = 0;
+		r = slots_make(vm->vm_fd, &m, from->base.cbit, e);
+		if (r < 0)
+			return r;
+		vm->ram[vm->nram++] = m;
+	}
 	return 0;
 }
 

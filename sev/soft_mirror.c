@@ -100,6 +100,28 @@ int sev_soft_vm_copy_from(struct sev_vm *vm, struct sev_vm *from)
 	return with_two(vm, from, copy);
 }
 
+int soft_vm_mirror(struct sev_vm *of, int kvm_fd, int vm_fd, struct sev_vm **out, struct err *e)
+{
+	struct sev_vm *vm = NULL;
+	int r = soft_vm_new(of->platform, kvm_fd, vm_fd, &vm, e);
+
+	if (r < 0)
+		return r;
+	vm->cbit = of->cbit;
+	r = sev_soft_vm_copy_from(vm, of);
+	errno = -r;
+	if (r < 0)
+		r = err_set(e, r, "KVM_CAP_VM_COPY_ENC_CONTEXT_FROM: %m");
+	else
+		r = soft_mem_borrow((struct soft_vm *)vm, (const struct soft_vm *)of, e);
+	if (r < 0) {
+		sev_vm_free(vm);
+		return r;
+	}
+	*out = vm;
+	return 0;
+}
+
 /* --- moves ----------------------------------------------------------------------------------- */
 
 static int vcpus_check(const struct soft_vm *dst, const struct soft_vm *src)

@@ -23,6 +23,7 @@ struct soft_ram {
 	struct sev_ram ram;
 	uint8_t *priv; /* owned mapping */
 	bool locked;   /* both faces stay resident: mincore() tells all */
+	bool borrowed; /* a mirror's: priv is its owner's */
 	size_t nslots;
 	struct soft_slot slot[SOFT_SLOTS_PER_RAM];
 };
@@ -88,12 +89,16 @@ uint8_t *soft_mem_private_at(struct soft_vm *vm, struct gpa at, uint64_t len);
 uint8_t *soft_mem_shared_at(struct soft_vm *vm, struct gpa at, uint64_t len);
 /* Make the shared face read as zeros, giving its memory back where whole pages are meant. */
 void soft_mem_wipe_shared(uint64_t uaddr, uint64_t len);
+/* The same memory for a mirror, in memslots of its own. */
+int must_check soft_mem_borrow(struct soft_vm *vm, const struct soft_vm *from, struct err *e);
 void soft_mem_fini(struct soft_vm *vm);
 
 /* --- KVM's side ------------------------------------------------------------------------------- */
 
 int must_check soft_vm_new(struct sev_platform *p, int kvm_fd, int vm_fd, struct sev_vm **out,
 			   struct err *e);
+int must_check soft_vm_mirror(struct sev_vm *of, int kvm_fd, int vm_fd, struct sev_vm **out,
+			      struct err *e);
 /* Without the memory's set-up. */
 struct soft_vm *soft_vm_make(struct sev_platform *p, int vm_fd);
 /* KVM_MEMORY_ENCRYPT_OP; true: a handler ran, and *cmd is to be copied back. */

@@ -10,6 +10,7 @@
 
 #include <asm/bootparam.h>
 
+#include "abi/handler.h"
 #include "base/auto.h"
 #include "base/fd.h"
 #include "vmm/boot_kernel.h"
@@ -24,6 +25,7 @@
 #define BOOT_GDT_DATA 0x00cf93000000ffffull
 #define BOOT_LOADER_OTHER 0xff
 #define BOOT_E820_RAM 1
+#define BOOT_E820_RESERVED 2
 #define BOOT_ROUND_UP(v) (((v) + PAGE_LEN - 1) & ~(uint64_t)(PAGE_LEN - 1))
 #define BOOT_ROUND_DOWN(v) ((v) & ~(uint64_t)(PAGE_LEN - 1))
 
@@ -85,6 +87,11 @@ static int boot_range_add(struct boot_job *job, uint64_t at, uint64_t len, struc
 	return 0;
 }
 
+static bool boot_on_handler(const struct boot_machine *m, uint64_t at, uint64_t end)
+{
+	return m->handler && at < HANDLER_END && end > HANDLER_BASE;
+}
+
 static int boot_segment_load(struct boot_job *job, const struct elf_segment *s, const uint8_t *elf,
 			     struct err *e)
 {
@@ -96,6 +103,11 @@ static int boot_segment_load(struct boot_job *job, const struct elf_segment *s, 
 			       "segment at %#" PRIx64 " would lie on the boot structures; link the "
 			       "kernel at 1 MiB or above",
 			       s->paddr);
+	if (boot_on_handler(job->m, s->paddr, end))
+		return err_set(e, -EINVAL,
+			       "segment at %#" PRIx64 " to %#" PRIx64 " would lie on the migration "
+			       "handler, %#llx to %#llx",
+			       s->paddr, end, HANDLER_BASE, HANDLER_END);
 	if (end > BOOT_MAPPED_END)
 		return err_set(e, -EINVAL, "segment at %#" PRIx64 " ends above 4 GiB", s->paddr);
 	to = boot_ram(job->m, s->paddr, s->memsz);
@@ -144,6 +156,11 @@ static int boot_initrd_place(struct boot_job *job, uint64_t len, uint64_t *at, s
 			       " and %#" PRIx64 "; give the guest more memory",
 			       len, job->kernel_end, end);
 	*at = BOOT_ROUND_DOWN(end - len);
+	if (boot_on_handler(job->m, *at, end))
+		return err_set(e, -ENOSPC,
+			       "%" PRIu64 " bytes do not fit above the migration handler; give the "
+			       "guest more memory",
+			       len);
 	return 0;
 }
 
@@ -188,20 +205,34 @@ static int boot_cmdline_put(struct boot_job *job, const char *text, struct err *
 	return 0;
 }
 
-static void boot_e820_add(struct boot_params *bp, uint64_t start, uint64_t end)
+static void boot_e820_add(struct boot_params *bp, uint64_t start, uint64_t end, uint32_t type)
 {
 	if (start < end)
 		bp->e820_table[bp->e820_entries++] =
-			(struct boot_e820_entry){ start, end - start, BOOT_E820_RAM };
+			(struct boot_e820_entry){ start, end - start, type };
+}
+
+/* RAM, but for the handler's. */
+static void boot_e820_ram(struct boot_job *job, uint64_t start, uint64_t end)
+{
+	struct boot_params *bp = &job->params;
+
+	if (!boot_on_handler(job->m, start, end)) {
+		boot_e820_add(bp, start, end, BOOT_E820_RAM);
+		return;
+	}
+	boot_e820_add(bp, start, HANDLER_BASE, BOOT_E820_RAM);
+	boot_e820_add(bp, HANDLER_BASE, HANDLER_END, BOOT_E820_RESERVED);
+	boot_e820_add(bp, HANDLER_END, end, BOOT_E820_RAM);
 }
 
 static void boot_e820_fill(struct boot_job *job)
 {
-	boot_e820_add(&job->params, 0, BOOT_LOW_END);
+	boot_e820_add(&job->params, 0, BOOT_LOW_END, BOOT_E820_RAM);
 	for (size_t i = 0; i < job->m->nram; i++) {
 		uint64_t start = job->m->ram[i].at.v, end = start + job->m->ram[i].size;
 
-		boot_e820_add(&job->params, start < BOOT_KERNEL_LOW ? BOOT_KERNEL_LOW : start, end);
+		boot_e820_ram(job, start < BOOT_KERNEL_LOW ? BOOT_KERNEL_LOW : start, end);
 	}
 }
 
@@ -256,7 +287,7 @@ int vmm_boot_load(const struct vm_boot *what, const struct boot_machine *m, stru
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	if (!job.low || m->nram >= E820_MAX_ENTRIES_ZEROPAGE)
+	if (!job.low || m->nram + 2 >= E820_MAX_ENTRIES_ZEROPAGE)
 		return err_set(e, -EINVAL, "guest RAM must begin with 1 MiB at address 0");
 	r = boot_low_ranges(&job, e);
 	if (!r)

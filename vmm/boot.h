@@ -20,6 +20,7 @@
  *	0x20000 command line (2047 bytes and NUL)    0xe0000-0xfffff left to ACPI tables
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ struct boot_machine {
 	unsigned cbit;
 	/* ACPI root pointer the caller has put into the first MiB, or 0: none. */
 	struct gpa rsdp;
+	bool handler; /* the migration handler's range is nobody else's */
 };
 
 struct boot_range {

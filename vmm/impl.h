@@ -34,6 +34,7 @@
 #include "vmm/boot.h"
 #include "vmm/lock.h"
 #include "vmm/machine.h"
+#include "vmm/mirror.h"
 #include "vmm/pages.h"
 #include "vmm/ports.h"
 #include "vmm/serial.h"
@@ -75,6 +76,7 @@ struct vm {
 	size_t run_len;
 
 	struct vmm_memory mem;
+	struct vmm_mirror mirror; /* of a guest with a handler: .mig.handler */
 	struct vmm_pages pages;
 	struct vmm_machine machine; /* what the guest is shown of its CPU */
 	struct buf machine_bytes;   /* the same, encoded for a migration */

@@ -10,6 +10,7 @@
 #include "pc/acpi.h"
 #include "sev/es.h"
 #include "vmm/firmware.h"
+#include "vmm/handler_image.h"
 
 #define CR0_PE_PG_ET_NE 0x80000031ull
 #define CR4_PAE 0x20ull
@@ -64,17 +65,41 @@ static int launch_mtrrs(struct vm *vm, struct err *e)
 	return 0;
 }
 
+/* Its place among the ranges is by address, as everything's. */
+static int launch_handler(struct vm *vm, const char *path, const struct boot_machine *m,
+			  struct boot_image *img, struct err *e)
+{
+	struct boot_range own;
+	size_t i = img->nrange;
+	int r = vmm_handler_load(path, m, &own, e);
+
+	if (!r && i == BOOT_RANGES_MAX)
+		r = err_set(e, -E2BIG, "more than %d pieces to load", BOOT_RANGES_MAX);
+	if (r)
+		return r;
+	for (; i && img->range[i - 1].at.v > own.at.v; i--)
+		img->range[i] = img->range[i - 1];
+	img->range[i] = own;
+	img->nrange++;
+	vmm_mirror_init(&vm->mirror, vm);
+	vm->mig.handler = &vm->mirror.base;
+	return 0;
+}
+
 static int launch_load(struct vm *vm, const struct vm_boot *boot, struct boot_image *img,
 		       struct err *e)
 {
 	struct boot_machine m = { .ram = vm->mem.ram,
 				  .nram = vm->mem.nram,
 				  .cbit = vm->mig.sev->cbit,
-				  .rsdp = gpa(PC_ACPI_BASE) };
+				  .rsdp = gpa(PC_ACPI_BASE),
+				  .handler = boot->handler };
 	const struct pc_machine pc = { .cpus = vm->nvcpu };
+	int r;
 
 	pc_acpi_write(vmm_memory_at(&vm->mem, gpa(PC_ACPI_BASE), PC_ACPI_LEN), &pc);
-	return vmm_boot_load(boot, &m, img, e);
+	r = vmm_boot_load(boot, &m, img, e);
+	return r || !boot->handler ? r : launch_handler(vm, boot->handler, &m, img, e);
 }
 
 /* In address order: the measurement covers the order, too. The tables belong between the boot

@@ -234,6 +234,22 @@ int vm_incoming(struct vm *vm, struct err *e)
 	return 0;
 }
 
+int vm_park(struct vm *vm, struct err *e)
+{
+	int r = 0;
+
+	vmm_lock_take(&vm->lock);
+	if (vm->phase != VMM_LIVE || vm->want || !vm->mig.handler)
+		r = err_set(e, -EINVAL,
+			    "VM %s: only a guest with a handler that never ran can be "
+			    "filled",
+			    vm->name);
+	else
+		vm->phase = VMM_INCOMING;
+	vmm_lock_drop(&vm->lock);
+	return r;
+}
+
 static int run_check_ended(struct vm *vm, struct err *e) REQUIRES(vmm_run)
 {
 	if (vm->phase == VMM_ENDED)
@@ -474,6 +490,8 @@ void vm_free(struct vm *vm)
 		return;
 	vm_stop_threads(vm);
 	vmm_devices_close(vm);
+	if (vm->mig.handler)
+		vm->mig.handler->ops->close(vm->mig.handler);
 	for (unsigned i = 0; i < vm->nvcpu; i++)
 		vmm_vcpu_close(&vm->vcpu[i]);
 	free(vm->vcpu);

@@ -88,6 +88,7 @@ struct vm_boot {
 	const char *initrd; /* or NULL */
 	const char *append; /* or NULL */
 	const struct vm_firmware *firmware;
+	const char *handler; /* image of a migration handler, or NULL; not with firmware */
 	/* Guest owner's launch session, all or none. */
 	const void *dh, *session;
 	size_t dh_len, session_len;
@@ -108,6 +109,9 @@ int must_check vm_kernel_pack(const char *path, struct buf *out, struct err *e);
 int must_check vm_boot(struct vm *vm, const struct vm_boot *boot, struct err *e);
 /* Ready to be filled: SEV initialised, no LAUNCH_START. */
 int must_check vm_incoming(struct vm *vm, struct err *e);
+/* After vm_boot(), instead of vm_start(): the guest was launched only so that its handler can fill
+ * it with another. */
+int must_check vm_park(struct vm *vm, struct err *e);
 int must_check vm_start(struct vm *vm, struct err *e); /* vCPUs run */
 int must_check vm_pause(struct vm *vm, struct err *e); /* none runs when this returns */
 /* The migration's view of this VM; owned by it. */
