@@ -48,6 +48,10 @@ void cli_json_print(json_t *j);
 /* Wrong use found after parsing, in the form of the parser's own messages; returns CLI_USAGE. */
 int cli_usage(const struct opt_cmd *cmd, const char *fmt, ...) printf_like(2, 3);
 
+/* A descriptor, the caller's, that is readable once a signal asks for the end; from now on none ends
+ * the program by itself. */
+int must_check cli_end_fd(struct err *e);
+
 /* runtime.c: where the control sockets are. */
 int must_check cli_runtime_dir(char *out, size_t len, struct err *e);
 /* A listening control socket of this name, and its path to unlink at the end. -EADDRINUSE when a
@@ -76,6 +80,8 @@ int cli_device_main(int argc, char **argv);
 int cli_doctor_main(int argc, char **argv);
 int cli_list_main(int argc, char **argv);
 int cli_migrate_main(int argc, char **argv);
+int cli_owner_broker_main(int argc, char **argv);
+int cli_owner_guest_main(int argc, char **argv);
 int cli_owner_report_main(int argc, char **argv);
 int cli_owner_secret_main(int argc, char **argv);
 int cli_owner_session_main(int argc, char **argv);

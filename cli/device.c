@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 
 #include "cli/cli.h"
 #include "cuse/device.h"
@@ -41,26 +38,11 @@ static void ready(const char *path)
 	fflush(stdout);
 }
 
-/* Readable once a signal asks for the end; from now on none does it by itself. */
-static int end_fd(struct err *e)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? err_set(e, -errno, "signalfd: %m") : fd;
-}
-
 static int device_serve(const struct device_cfg *cfg, struct err *e)
 {
 	auto_of(sev_platform) struct sev_platform *p = NULL;
 	auto_of(cuse_device) struct cuse_device *d = NULL;
-	auto_fd int end = end_fd(e);
+	auto_fd int end = cli_end_fd(e);
 	int r = end < 0 ? end : sev_soft_open(cfg->state, &p, e);
 
 	if (r == 0)

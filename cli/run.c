@@ -39,6 +39,10 @@ static const struct opt run_opts[] = {
 		"least firmware version this guest may run on or go to"),
 	opt_str(struct run_cfg, dh, "dh", "FILE", "guest owner's DH certificate, with --session"),
 	opt_str(struct run_cfg, session, "session", "FILE", "guest owner's launch session"),
+	opt_str(struct run_cfg, broker, "broker", "URI",
+		"guest owner's broker, which gives session and key; with --tls-dir"),
+	opt_str(struct run_cfg, broker_guest, "broker-guest", "NAME",
+		"what the broker calls this guest; default its --name"),
 	opt_uint(struct run_cfg, cbit, "cbit", "N",
 		 "C-bit position on a software platform; default what the host can do"),
 	opt_str(struct run_cfg, console, "console", "FILE",
@@ -80,6 +84,10 @@ static int cfg_check(struct run_cfg *cfg)
 		return cli_usage(&run_cmd, "--kernel or --incoming must be given");
 	if (!cfg->dh != !cfg->session)
 		return cli_usage(&run_cmd, "--dh and --session belong together");
+	if (cfg->broker && cfg->session)
+		return cli_usage(&run_cmd, "--broker and --session are two ways of the same");
+	if (cfg->broker && !cfg->tls_dir)
+		return cli_usage(&run_cmd, "--broker needs --tls-dir");
 	if (cfg->vcpus == 0)
 		return cli_usage(&run_cmd, "--vcpus 0: a guest needs one at least");
 	if (cfg->common.json && cfg->console && strcmp(cfg->console, "stdio") == 0)

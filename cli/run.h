@@ -21,6 +21,7 @@ struct run_cfg {
 	struct cli_common common;
 	const char *name, *kernel, *initrd, *append, *policy, *min_api, *platform, *amd_chain;
 	const char *console, *incoming, *tls_dir, *dh, *session, *firmware;
+	const char *broker, *broker_guest;
 	uint64_t memory;
 	unsigned vcpus, cbit;
 	uint32_t policy_bits;
@@ -110,6 +111,20 @@ void run_firmware_fini(struct run *r);
 
 /* run_devices.c: what --disk and the like name, opened. The caller releases it, on failure too. */
 int must_check run_devices_open(const struct run_cfg *cfg, struct vm_devices *out, struct err *e);
+
+/* run_broker.c: a launch whose session and secret the owner's broker gives. Zero-initialise; fini
+ * also after a failure. */
+struct run_broker {
+	const struct run_cfg *cfg;
+	const char *role; /* "start" or "arrive" */
+	struct sev_user_data_status api;
+	char ticket[64];
+	struct buf dh, session, packet;
+};
+/* Asks for a session for this platform and lets boot ask for the secret when it is measured. */
+int must_check run_broker_begin(struct run_broker *b, struct run *r, struct vm_boot *boot,
+				struct err *e);
+void run_broker_fini(struct run_broker *b);
 
 /* run_loop.c: until it is over. */
 enum run_end run_loop(struct run *r);

@@ -67,6 +67,7 @@ static int guest_boot(struct run *r, struct err *e)
 	struct vm_firmware firmware;
 	auto_buf struct buf dh = { 0 };
 	auto_buf struct buf session = { 0 };
+	cleanup_with(run_broker_fini) struct run_broker broker = { 0 };
 	int ret = 0;
 
 	if (r->cfg->dh)
@@ -83,7 +84,9 @@ static int guest_boot(struct run *r, struct err *e)
 	boot.dh_len = dh.len;
 	boot.session = session.p;
 	boot.session_len = session.len;
-	return vm_boot(r->vm, &boot, e);
+	if (r->cfg->broker)
+		ret = run_broker_begin(&broker, r, &boot, e);
+	return ret < 0 ? ret : vm_boot(r->vm, &boot, e);
 }
 
 static int server_start(struct run *r, struct err *e)
