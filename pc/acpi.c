@@ -28,8 +28,6 @@
 #define FADT_HW_REDUCED (1u << 20)
 #define FADT_RESET_REG (1u << 10)
 #define FADT_WBINVD 1u
-#define RESET_PORT 0xcf9u
-#define RESET_VALUE 6u
 #define LAPIC_BASE 0xfee00000u
 #define IOAPIC_BASE 0xfec00000u
 
@@ -128,8 +126,8 @@ static void fadt_write(uint8_t *at)
 	wr_le32(&w, PC_ACPI_BASE + DSDT_AT);
 	wr_zero(&w, 112 - 44);
 	wr_le32(&w, FADT_HW_REDUCED | FADT_RESET_REG | FADT_WBINVD);
-	port_put(&w, RESET_PORT);
-	wr_u8(&w, RESET_VALUE);
+	port_put(&w, PC_PORT_RESET);
+	wr_u8(&w, PC_RESET_VALUE);
 	wr_zero(&w, 131 - 129);
 	wr_u8(&w, 3); /* minor version */
 	wr_zero(&w, 140 - 132);

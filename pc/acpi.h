@@ -14,6 +14,10 @@
 /* ACPI's sleep registers, 4.8.3.7. */
 #define PC_PORT_SLEEP_STATUS 0x600u
 #define PC_PORT_SLEEP 0x601u
+#define PC_SLEEP_OFF 0x34u /* SLP_EN, SLP_TYP 5 */
+/* The reset control register of a PC. */
+#define PC_PORT_RESET 0xcf9u
+#define PC_RESET_VALUE 6u
 
 struct pc_machine {
 	unsigned cpus; /* up to PC_CPUS_MAX */

@@ -7,8 +7,8 @@
  * runtime services. One processor, no interrupts, no heap; interpreted slowly on some hosts, so it
  * does little. doc/FIRMWARE.md.
  *
- *	machine	reset.S main.c io.c traps.c msr of them all: what needs the processor
- *	pure	cpuid.c pages.c load.c params.c efi_tables.c efi_vars.c: tested on the host, too
+ *	machine	reset.S main.c io.c traps.c load.c: what needs the processor, or ends the guest
+ *	pure	cpuid.c pages.c files.c params.c efi_tables.c: tested on the host, too
  *	runtime	efi_runtime.c efi_vars.c: called by Linux, at addresses of its choice
  */
 
@@ -109,7 +109,8 @@ typedef int64_t fw_hypercall_fn(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
 int64_t fw_pages_report(uint32_t features, fw_hypercall_fn *call, uint64_t at, uint64_t len,
 			bool shared);
 
-/* --- load.c -------------------------------------------------------------------------------------
+/* --- files.c, load.c
+ * -------------------------------------------------------------------------------------
  */
 
 #define FW_HASH_LEN 32
@@ -117,6 +118,7 @@ enum fw_file { FW_KERNEL, FW_INITRD, FW_CMDLINE, FW_FILES };
 struct fw_hashes {
 	uint8_t of[FW_FILES][FW_HASH_LEN];
 };
+bool fw_same(const uint8_t *a, const uint8_t *b, size_t len);
 /* The measured table. false: there is none. */
 bool fw_hashes_get(const uint8_t *p, size_t len, struct fw_hashes *out);
 /* Where the initial RAM disk goes: below all that is handed over, above the kernel, its last byte
@@ -150,6 +152,9 @@ unsigned fw_areas(const struct pc_handover *h, uint64_t image, struct fw_area ou
 /* boot_params for a kernel that was loaded. */
 void fw_params_fill(struct boot_params *p, const struct fw_loaded *l, const struct fw_area *areas,
 		    unsigned n);
+/* And where UEFI's system table and map of memory are. */
+void fw_params_efi(struct boot_params *p, uint64_t system, uint64_t map, size_t map_len,
+		   size_t step);
 
 #pragma GCC visibility pop
 

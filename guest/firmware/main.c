@@ -6,6 +6,7 @@
 
 #include <asm/bootparam.h>
 
+#include "guest/firmware/efi.h"
 #include "guest/firmware/firmware.h"
 #include "pc/acpi.h"
 
@@ -47,14 +48,27 @@ static void files_set(const struct pc_handover *h, bool shared)
 		pages_set(files[i]->at, files[i]->len, shared);
 }
 
-void fw_main(void)
+/* All that Linux reads before it is on its own feet. */
+static void describe(const struct pc_handover *h, const struct fw_loaded *loaded)
 {
 	struct boot_params *params = (struct boot_params *)fw_private(FW_PARAMS_AT);
+	const struct pc_machine pc = { .cpus = h->cpus };
 	static struct fw_area areas[FW_AREAS_MAX];
+	unsigned n = fw_areas(h, (uintptr_t)fw_base, areas);
+	size_t len;
+
+	pc_acpi_write(fw_private(PC_ACPI_BASE), &pc);
+	fw_params_fill(params, loaded, areas, n);
+	len = fw_efi_make(&fw_efi, (uintptr_t)fw_base, fw_can_migrate(features), areas, n,
+			  fw_private(FW_EFI_MAP_AT));
+	fw_params_efi(params, (uintptr_t)&fw_efi.system, FW_EFI_MAP_AT, len, FW_EFI_MEMORY_LEN);
+}
+
+void fw_main(void)
+{
 	static struct fw_loaded loaded;
 	static struct pc_handover h;
 	struct fw_hashes want;
-	struct pc_machine pc;
 
 	fw_traps_init();
 	features = fw_kvm_features(fw_cpuid);
@@ -67,9 +81,7 @@ void fw_main(void)
 	fw_load(&h, &want, &loaded);
 	files_set(&h, false);
 	fw_wrmsr(MSR_MTRR_DEFAULT, MTRR_ENABLED_WB);
-	pc = (struct pc_machine){ .cpus = h.cpus };
-	pc_acpi_write(fw_private(PC_ACPI_BASE), &pc);
-	fw_params_fill(params, &loaded, areas, fw_areas(&h, (uintptr_t)fw_base, areas));
+	describe(&h, &loaded);
 	fw_say("starting the kernel at %x", loaded.kernel.entry);
 	fw_enter(loaded.kernel.entry, FW_PARAMS_AT);
 }

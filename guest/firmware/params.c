@@ -59,3 +59,16 @@ void fw_params_fill(struct boot_params *p, const struct fw_loaded *l, const stru
 	p->acpi_rsdp_addr = PC_ACPI_BASE;
 	e820_fill(p, areas, n);
 }
+
+void fw_params_efi(struct boot_params *p, uint64_t system, uint64_t map, size_t map_len,
+		   size_t step)
+{
+	memcpy(&p->efi_info.efi_loader_signature, "EL64", 4);
+	p->efi_info.efi_systab = (uint32_t)system;
+	p->efi_info.efi_systab_hi = (uint32_t)(system >> 32);
+	p->efi_info.efi_memdesc_size = (uint32_t)step;
+	p->efi_info.efi_memdesc_version = 1;
+	p->efi_info.efi_memmap = (uint32_t)map;
+	p->efi_info.efi_memmap_hi = (uint32_t)(map >> 32);
+	p->efi_info.efi_memmap_size = (uint32_t)map_len;
+}
