@@ -48,8 +48,8 @@ void cli_json_print(json_t *j);
 /* Wrong use found after parsing, in the form of the parser's own messages; returns CLI_USAGE. */
 int cli_usage(const struct opt_cmd *cmd, const char *fmt, ...) printf_like(2, 3);
 
-/* A descriptor, the caller's, that is readable once a signal asks for the end; from now on none ends
- * the program by itself. */
+/* A descriptor, the caller's, that is readable once a signal asks for the end; from now on none
+ * ends the program by itself. */
 int must_check cli_end_fd(struct err *e);
 
 /* runtime.c: where the control sockets are. */

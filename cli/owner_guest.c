@@ -133,7 +133,7 @@ int cli_owner_guest_main(int argc, char **argv)
 	wrong = cfg_usage(&cfg);
 	if (wrong)
 		return cli_usage(&guest_cmd, "%s", wrong);
-	if (cli_policy_any_get(cfg.policy, cfg.min_api, &cfg.policy_bits, &e) < 0)
+	if (cli_policy_get(cfg.policy, cfg.min_api, &cfg.policy_bits, &e) < 0)
 		return cli_usage(&guest_cmd, "%s", e.msg);
 	if (guest_put(&cfg, &e) < 0)
 		return cli_fail(&cfg.common, &e, CLI_FAILED);
