@@ -2,6 +2,7 @@
 
 /* From KVM into records. All vCPUs are parked, their last exits completed. */
 
+#include "vmm/clock.h"
 #include "vmm/impl.h"
 #include "vmm/state.h"
 
@@ -97,12 +98,10 @@ static int capture_machine(struct vm *vm, struct vmm_state *s, struct err *e)
 	}
 	if (ioctl(vm->fd, KVM_GET_PIT2, &s->pit) < 0)
 		return err_set(e, -errno, "KVM_GET_PIT2: %m");
-	if (ioctl(vm->fd, KVM_GET_CLOCK, &s->clock) < 0)
-		return err_set(e, -errno, "KVM_GET_CLOCK: %m");
 	s->machine[STATE_MACHINE_MIGRATION] = atomic_load(&vm->migration);
 	s->machine[STATE_MACHINE_WRITTEN] = atomic_load(&vm->migration_written);
 	s->machine[STATE_MACHINE_RAN] = vmm_wanted(vm);
-	return 0;
+	return vmm_clock_capture(vm, s, e);
 }
 
 /* What only one host may hold is let go of here, at the last moment: the target takes it when it

@@ -95,6 +95,7 @@ struct vm {
 	struct vmm_console console;
 	uint8_t measurement[SEV_MEASURE_LEN];
 	bool measured;
+	uint64_t accepted_ns; /* incoming: when the source was told yes */
 
 	/* Value of MSR_MIGRATION, and whether the guest ever wrote it. */
 	_Atomic uint64_t migration;
@@ -167,7 +168,5 @@ int must_check vmm_state_capture(struct vm *vm, struct buf *out, struct err *e);
 int must_check vmm_state_restore(struct vm *vm, const uint8_t *p, size_t len, struct err *e);
 
 uint32_t vmm_xsave_len(struct vm *vm);
-/* Get or set; -ENOTSUP where KVM has no such thing. */
-int must_check vmm_tsc_offset(struct vmm_vcpu *v, uint64_t *offset, bool set);
 
 extern const struct mig_vm_ops vmm_migratable_ops;

@@ -2,6 +2,7 @@
 
 /* The monitor as migrate/vm.h wants it. */
 
+#include "vmm/clock.h"
 #include "vmm/impl.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ static int op_accept(struct mig_vm *mig, const struct mig_vm_desc *from, enum mi
 	vmm_machine_compare(&theirs, &here, differences);
 	if (how == MIG_ASK || differences->n)
 		return 0;
+	vm->accepted_ns = vmm_clock_now();
 	vm->machine = theirs;
 	return vmm_cpuid_apply(vm, e);
 }

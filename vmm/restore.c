@@ -5,6 +5,7 @@
  * taken next, and a deadline timer only arms once the local APIC is in that mode.
  */
 
+#include "vmm/clock.h"
 #include "vmm/impl.h"
 #include "vmm/state.h"
 
@@ -20,65 +21,6 @@ uint32_t vmm_xsave_len(struct vm *vm)
 	int n = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
 
 	return n > (int)sizeof(struct kvm_xsave) ? (uint32_t)n : sizeof(struct kvm_xsave);
-}
-
-int vmm_tsc_offset(struct vmm_vcpu *v, uint64_t *offset, bool set)
-{
-	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
-				     .attr = KVM_VCPU_TSC_OFFSET,
-				     .addr = (uintptr_t)offset };
-
-	if (vmm_vcpu_ioctl(v, KVM_HAS_DEVICE_ATTR, &a) < 0)
-		return -ENOTSUP;
-	return vmm_vcpu_ioctl(v, set ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a) < 0 ? -errno
-											  : 0;
-}
-
-static uint64_t saved_msr(const struct vmm_vcpu_state *s, uint32_t index)
-{
-	for (uint32_t i = 0; i < s->msr_len / sizeof(s->msr[0]); i++)
-		if (s->msr[i].index == index)
-			return s->msr[i].data;
-	return 0;
-}
-
-/*
- * The guest's time stamp counters go on where they stood, and differ from each other as they did.
- * A plain write is second best: KVM takes values close to what it expects for an attempt to
- * synchronise and rounds them, possibly down.
- */
-static int restore_tsc(struct vm *vm, const struct vmm_state *s, struct err *e)
-{
-	uint64_t first = saved_msr(&s->vcpu[0], MSR_TSC), now, offset;
-	bool precise = !vmm_tsc_offset(&vm->vcpu[0], &offset, false) &&
-		       !vmm_msr_get(&vm->vcpu[0], MSR_TSC, &now);
-
-	for (unsigned i = 0; i < vm->nvcpu; i++) {
-		struct vmm_vcpu *v = &vm->vcpu[i];
-		uint64_t apart = 0, mine;
-
-		if (s->vcpu[0].extra[STATE_EXTRA_HAS_OFFSET] &&
-		    s->vcpu[i].extra[STATE_EXTRA_HAS_OFFSET])
-			apart = s->vcpu[i].extra[STATE_EXTRA_TSC_OFFSET] -
-				s->vcpu[0].extra[STATE_EXTRA_TSC_OFFSET];
-		mine = offset + (first - now) + apart;
-		if (precise ? vmm_tsc_offset(v, &mine, true)
-			    : vmm_msr_set(v, MSR_TSC, saved_msr(&s->vcpu[i], MSR_TSC)))
-			return err_set(e, -EIO, "vCPU %u: TSC cannot be set", i);
-	}
-	return 0;
-}
-
-/* Only where the hardware scales; a difference that matters was refused by accept(). */
-static void restore_tsc_khz(struct vmm_vcpu *v, const struct vmm_vcpu_state *s)
-{
-	uint64_t khz = s->extra[STATE_EXTRA_TSC_KHZ];
-
-	if (!khz || khz > UINT32_MAX ||
-	    ioctl(v->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) <= 0)
-		return;
-	if (vmm_vcpu_ioctl(v, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz) < 0)
-		log_warn("vmm", "vCPU %u: TSC stays at its own frequency: %m", v->id);
 }
 
 static bool msr_known(const struct vm *vm, uint32_t index)
@@ -147,7 +89,7 @@ static int restore_vcpu(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, stru
 		{ KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", &s->events },
 		{ KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &s->debugregs },
 	};
-	uint64_t deadline = saved_msr(s, MSR_TSC_DEADLINE);
+	uint64_t deadline = vmm_clock_saved(s, MSR_TSC_DEADLINE);
 	int r;
 
 	if (s->xsave_len > vmm_xsave_len(v->vm))
@@ -174,17 +116,6 @@ static int restore_chips(struct vm *vm, struct vmm_state *s, struct err *e)
 	return 0;
 }
 
-/* The clock goes on from where it stood; the guest's wall time is then behind by the time it was
- * stopped. Taking the difference from two hosts' wall clocks instead could send it anywhere. */
-static int restore_clock(struct vm *vm, const struct vmm_state *s, struct err *e)
-{
-	struct kvm_clock_data clock = { .clock = s->clock.clock };
-
-	if (ioctl(vm->fd, KVM_SET_CLOCK, &clock) < 0)
-		return err_set(e, -errno, "KVM_SET_CLOCK: %m");
-	return 0;
-}
-
 /* Interrupt controllers before local APICs: what an I/O APIC delivers while it is being set is in
  * the saved local APIC already, and that has the last word. */
 static int restore_all(struct vm *vm, struct vmm_state *s, struct err *e)
@@ -199,14 +130,12 @@ static int restore_all(struct vm *vm, struct vmm_state *s, struct err *e)
 		r = dev_bus_state_load(vm->bus, s->devices.p, s->devices.len, e);
 	if (!r)
 		r = restore_chips(vm, s, e);
-	for (unsigned i = 0; i < vm->nvcpu; i++)
-		restore_tsc_khz(&vm->vcpu[i], &s->vcpu[i]);
 	if (!r)
-		r = restore_tsc(vm, s, e);
+		r = vmm_clock_restore_tsc(vm, s, e);
 	for (unsigned i = 0; !r && i < vm->nvcpu; i++)
 		r = restore_vcpu(&vm->vcpu[i], &s->vcpu[i], e);
 	if (!r)
-		r = restore_clock(vm, s, e);
+		r = vmm_clock_restore(vm, s, e);
 	return r;
 }
 
@@ -227,6 +156,7 @@ int vmm_state_restore(struct vm *vm, const uint8_t *p, size_t len, struct err *e
 	if (!r) {
 		atomic_store(&vm->migration, s.machine[STATE_MACHINE_MIGRATION]);
 		atomic_store(&vm->migration_written, s.machine[STATE_MACHINE_WRITTEN]);
+		vmm_clock_forgive(vm);
 		vmm_loaded(vm, s.machine[STATE_MACHINE_RAN]);
 	}
 	vmm_state_fini(&s);

@@ -3,6 +3,7 @@
 /* The life of a VM: made, set up, run, stopped, ended, taken down. */
 
 #include "vmm/devices.h"
+#include "vmm/clock.h"
 #include "vmm/impl.h"
 
 #include <errno.h>
@@ -275,14 +276,6 @@ void vmm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 	vmm_lock_drop(&vm->lock);
 }
 
-/* Tell each guest CPU that it stood still, so that its watchdogs do not fire. Guests without
- * KVM's clock make this fail, which is fine. */
-static void run_forgive(struct vm *vm)
-{
-	for (unsigned i = 0; i < vm->nvcpu; i++)
-		(void)!vmm_vcpu_ioctl(&vm->vcpu[i], KVM_KVMCLOCK_CTRL, NULL);
-}
-
 /* The processor runs a guest in RUNNING or SEND_UPDATE only; in software nobody else refuses to
  * run one that was sent away. A status that cannot be had decides nothing. */
 static int run_check_sev(struct vm *vm, struct err *e)
@@ -334,7 +327,7 @@ int vm_pause(struct vm *vm, struct err *e)
 	r = run_check_ended(vm, e);
 	vmm_lock_drop(&vm->lock);
 	if (!r)
-		run_forgive(vm);
+		vmm_clock_forgive(vm);
 	return r;
 }
 
@@ -376,7 +369,7 @@ int vmm_hold(struct vm *vm, bool hold, struct err *e)
 	r = run_check_ended(vm, e);
 	vmm_lock_drop(&vm->lock);
 	if (!r)
-		run_forgive(vm);
+		vmm_clock_forgive(vm);
 	return r;
 }
 

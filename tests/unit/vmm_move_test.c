@@ -315,8 +315,21 @@ static void state_of(struct vm *vm, struct buf *blob, struct vmm_state *s)
 	util_ok(vmm_state_get(blob->p, blob->len, s, &e), &e);
 }
 
-/* Forward by what the load takes, which is less than ten seconds; never back. */
-static void clocks_go_on_from_where_they_stood(void **state)
+#define MS 1000000ull
+
+static void stopped_for(unsigned ms)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = ms * MS }, NULL);
+}
+
+static void assert_about(uint64_t ns, uint64_t expected)
+{
+	assert_in_range(ns, expected - (expected < 50 * MS ? expected : 50 * MS),
+			expected + 50 * MS);
+}
+
+/* The guest stands still for some time; its clocks do not. */
+static void clocks_go_on_by_what_passed(void **state)
 {
 	struct util_place *u = *state;
 	struct vm *vm = util_boot(u, alphabet, sizeof(alphabet), 1), *target;
@@ -324,22 +337,23 @@ static void clocks_go_on_from_where_they_stood(void **state)
 	struct mig_vm *a = vm_migratable(vm), *b;
 	struct vmm_state x, y;
 	struct err e = { 0 };
-	uint64_t hz, tsc;
+	uint64_t khz, passed;
 	char out[64];
 
 	util_ok(vm_start(vm, &e), &e);
 	assert_int_equal(util_read(u, out, 64), 64);
+	target = incoming(u, vm, 1);
 	util_ok(a->ops->run(a, false, &e), &e);
 	state_of(vm, &before, &x);
-	target = incoming(u, vm, 1);
 	b = vm_migratable(target);
+	stopped_for(200);
 	util_ok(b->ops->state_load(b, before.p, before.len, &e), &e);
 	state_of(target, &after, &y);
-	hz = x.vcpu[0].extra[STATE_EXTRA_TSC_KHZ] * 1000;
-	tsc = saved_tsc(&x);
-	assert_true(hz > 0);
-	assert_in_range(saved_tsc(&y), tsc, tsc + 10 * hz);
-	assert_in_range(y.clock.clock, x.clock.clock, x.clock.clock + 10000000000ull);
+	khz = x.vcpu[0].extra[STATE_EXTRA_TSC_KHZ];
+	passed = y.clock.realtime - x.clock.realtime;
+	assert_true(khz > 0 && passed >= 200 * MS);
+	assert_about(y.clock.clock - x.clock.clock, passed);
+	assert_about((saved_tsc(&y) - saved_tsc(&x)) * 1000 / khz * 1000, passed);
 	assert_memory_equal(&x.vcpu[0].regs, &y.vcpu[0].regs, sizeof(x.vcpu[0].regs));
 	assert_memory_equal(&x.vcpu[0].sregs, &y.vcpu[0].sregs, sizeof(x.vcpu[0].sregs));
 	assert_memory_equal(x.vcpu[0].xsave, y.vcpu[0].xsave, 512);
@@ -348,6 +362,37 @@ static void clocks_go_on_from_where_they_stood(void **state)
 	vmm_state_fini(&y);
 	vm_free(vm);
 	vm_free(target);
+}
+
+/* A source whose wall clock is wrong by an hour: the guest loses what passed, not an hour. */
+static void wall_clocks_that_disagree_are_not_believed(void **state)
+{
+	static const int64_t wrong[] = { 3600000ll * (int64_t)MS, -3600000ll * (int64_t)MS };
+	struct util_place *u = *state;
+	struct vm *vm = util_boot(u, alphabet, sizeof(alphabet), 1);
+	struct mig_vm *a = vm_migratable(vm);
+	struct err e = { 0 };
+
+	util_ok(a->ops->run(a, false, &e), &e);
+	for (unsigned i = 0; i < 2; i++) {
+		struct vm *target = incoming(u, vm, 1);
+		struct mig_vm *b = vm_migratable(target);
+		auto_buf struct buf blob = { 0 }, changed = { 0 }, after = { 0 };
+		struct vmm_state x, y;
+
+		state_of(vm, &blob, &x);
+		x.clock.realtime += (uint64_t)wrong[i];
+		util_ok(vmm_state_put(&x, &changed, &e), &e);
+		util_ok(b->ops->state_load(b, changed.p, changed.len, &e), &e);
+		state_of(target, &after, &y);
+		assert_in_range(y.clock.clock, x.clock.clock, x.clock.clock + 10000 * MS);
+		assert_in_range(saved_tsc(&y), saved_tsc(&x),
+				saved_tsc(&x) + 10000 * x.vcpu[0].extra[STATE_EXTRA_TSC_KHZ]);
+		vmm_state_fini(&x);
+		vmm_state_fini(&y);
+		vm_free(target);
+	}
+	vm_free(vm);
 }
 
 /* --- the small test guest: interrupts, timer, user mode, conversions ------------------------- */
@@ -449,7 +494,8 @@ int main(void)
 		util_test(other_machine_is_refused_with_each_difference),
 		util_test(guest_that_never_asked_is_blocked),
 		util_test(host_that_was_told_not_to_says_no),
-		util_test(clocks_go_on_from_where_they_stood),
+		util_test(clocks_go_on_by_what_passed),
+		util_test(wall_clocks_that_disagree_are_not_believed),
 		util_test(test_guest_counts_on_after_the_move),
 	};
 
