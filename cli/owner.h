@@ -94,6 +94,6 @@ const char *cli_owner_expect_usage(const struct cli_owner_expect *x, uint32_t po
 bool cli_owner_expect_given(const struct cli_owner_expect *x);
 int must_check cli_owner_expect_digest(const struct cli_owner_expect *x, uint32_t policy,
 				       uint8_t out[SHA256_LEN], struct err *e);
-/* owner_boot.c: of a guest that "sevmig run" starts. */
-int must_check cli_owner_boot_digest(const struct cli_owner_expect *x, uint8_t out[SHA256_LEN],
-				     struct err *e);
+/* owner_boot.c: of a guest that "sevmig run" starts; signature: of its vCPUs, with SEV-ES. */
+int must_check cli_owner_boot_digest(const struct cli_owner_expect *x, uint32_t policy,
+				     uint32_t signature, uint8_t out[SHA256_LEN], struct err *e);

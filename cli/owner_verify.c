@@ -33,7 +33,7 @@ static const struct opt verify_opts[] = {
 	opt_str(struct verify_cfg, expect.digest, "digest", "FILE|HEX",
 		"the launch digest to expect, SHA-256"),
 	opt_str(struct verify_cfg, expect.firmware, "firmware", "FILE",
-		"the digest of a QEMU guest with this firmware image"),
+		"the digest of a QEMU guest with this firmware image, or of a --sevmig-guest"),
 	opt_bool(struct verify_cfg, expect.kernel_hashes, "kernel-hashes",
 		 "with QEMU's kernel-hashes=on: kernel, initrd and command line"),
 	opt_str(struct verify_cfg, expect.kernel, "kernel", "FILE", "the kernel"),

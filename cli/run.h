@@ -13,9 +13,9 @@
 
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "cli/firmware.h"
 #include "cli/trust.h"
 #include "control/control.h"
-#include "owner/hashes.h"
 
 struct run_cfg {
 	struct cli_common common;
@@ -68,12 +68,6 @@ struct run_target {
 	int wake_fd; /* the thread looks again */
 };
 
-/* What --firmware names and what it boots, while the guest is being made. */
-struct run_firmware {
-	struct buf image, kernel, initrd;
-	uint8_t hashes[OWNER_HASHES_LEN];
-};
-
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_ENDED, RUN_MOVED, RUN_UNKNOWN, RUN_FAILED };
 
 struct run {
@@ -86,8 +80,8 @@ struct run {
 	int console_fd;
 	char socket[108]; /* to unlink */
 	struct sev_user_data_status api;
-	struct run_firmware firmware;
-	struct run_digest digest; /* used with --debug-digest */
+	struct cli_firmware firmware; /* while the guest is being made */
+	struct run_digest digest;     /* used with --debug-digest */
 
 	pthread_mutex_t lock; /* what follows */
 	enum control_role role;
@@ -103,11 +97,6 @@ struct run {
 int must_check run_init(struct run *r, const struct run_cfg *cfg, struct err *e);
 void run_fini(struct run *r);
 void run_name_release(struct run *r);
-
-/* run_firmware.c: the image, before the machine; all of it, before the boot. */
-int must_check run_firmware_read(struct run *r, struct err *e);
-int must_check run_firmware_prepare(struct run *r, struct vm_firmware *out, struct err *e);
-void run_firmware_fini(struct run *r);
 
 /* run_devices.c: what --disk and the like name, opened. The caller releases it, on failure too. */
 int must_check run_devices_open(const struct run_cfg *cfg, struct vm_devices *out, struct err *e);

@@ -5,8 +5,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "abi/psp.h"
 #include "base/fd.h"
 #include "cli/run.h"
+#include "owner/guidtable.h"
 
 #define OWNER_FILE_MAX 65536u
 
@@ -57,6 +59,42 @@ static int machine_make(struct run *r, struct err *e)
 	return ret;
 }
 
+/* Secondary vCPUs of an SEV-ES guest begin where the image says. */
+static int firmware_reset_get(const struct run *r, uint32_t *out, struct err *e)
+{
+	struct owner_guidtable t;
+	int ret;
+
+	if (!(r->cfg->policy_bits & PSP_POLICY_ES))
+		return 0;
+	ret = owner_guidtable_get(r->firmware.image.p, r->firmware.image.len, &t, e);
+	if (ret < 0)
+		return err_wrap(e, ret, "firmware");
+	*out = t.es_reset;
+	return 0;
+}
+
+static int firmware_prepare(struct run *r, struct vm_firmware *out, struct err *e)
+{
+	struct cli_firmware *fw = &r->firmware;
+	int ret = cli_firmware_files_read(fw, r->cfg->kernel, r->cfg->initrd, r->cfg->append, e);
+
+	if (ret < 0)
+		return ret;
+	*out = (struct vm_firmware){
+		.image = fw->image.p,
+		.len = fw->image.len,
+		.hashes = fw->hashes,
+		.hashes_len = sizeof(fw->hashes),
+		.kernel = fw->kernel.p,
+		.kernel_len = fw->kernel.len,
+		.initrd = fw->initrd.p,
+		.initrd_len = fw->initrd.len,
+		.append = r->cfg->append,
+	};
+	return firmware_reset_get(r, &out->es_reset, e);
+}
+
 static int guest_boot(struct run *r, struct err *e)
 {
 	struct vm_boot boot = {
@@ -75,7 +113,7 @@ static int guest_boot(struct run *r, struct err *e)
 	if (ret == 0 && r->cfg->session)
 		ret = fd_file_read(r->cfg->session, OWNER_FILE_MAX, &session, e);
 	if (ret == 0 && r->cfg->firmware) {
-		ret = run_firmware_prepare(r, &firmware, e);
+		ret = firmware_prepare(r, &firmware, e);
 		boot.firmware = &firmware;
 	}
 	if (ret < 0)
@@ -125,13 +163,13 @@ int run_init(struct run *r, const struct run_cfg *cfg, struct err *e)
 	ret = platform_open(r, e);
 	if (ret == 0)
 		ret = console_open(r, e);
-	if (ret == 0)
-		ret = run_firmware_read(r, e);
+	if (ret == 0 && cfg->firmware)
+		ret = cli_firmware_image_read(&r->firmware, cfg->firmware, e);
 	if (ret == 0)
 		ret = machine_make(r, e);
 	if (ret == 0)
 		ret = guest_load(r, e);
-	run_firmware_fini(r);
+	cli_firmware_fini(&r->firmware);
 	if (ret == 0)
 		ret = server_start(r, e);
 	if (ret == 0)

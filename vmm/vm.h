@@ -75,6 +75,9 @@ struct vm_firmware {
 	/* The table of hashes, a multiple of 16 bytes; measured after the image. */
 	const uint8_t *hashes;
 	size_t hashes_len;
+	/* Where secondary vCPUs begin under SEV-ES, as the image's GUID table says; 0: as after a
+	 * reset. */
+	uint32_t es_reset;
 	/* What is handed over, and checked by the firmware: the kernel as vm_kernel_pack() made it,
 	 * the initial RAM disk or NULL, the command line. */
 	const uint8_t *kernel, *initrd;

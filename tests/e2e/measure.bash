@@ -119,3 +119,64 @@ measurement_is() {
 		-macopt "hexkey:$(od -An -tx1 -v "$2" | tr -d ' \n')" |
 		cmp - <(head -c 32 "$1")
 }
+
+# --- guests of sevmig run with a firmware: doc/man/sevmig-owner.1.pod, "verify"
+
+# hash FILE: hexadecimal
+hash() {
+	openssl dgst -sha256 -r "$1" | cut -d' ' -f1
+}
+
+# elf_packed ELF FILE: the kernel as the firmware is handed it: a page that says where its segments
+# go, then their bytes, nothing between them.
+elf_packed() {
+	local n size at i k=0 head
+	n=$(number "$1" 56 2) size=$(number "$1" 54 2)
+	at=$(number "$1" 32 8)
+	: >"$2.bytes"
+	for ((i = 0; i < n; i++, at += size)); do
+		[ "$(number "$1" $at 4)" -eq 1 ] && [ "$(number "$1" $((at + 40)) 8)" -gt 0 ] || continue # PT_LOAD
+		head+=$(le 8 "$(number "$1" $((at + 24)) 8)")$(le 8 "$(number "$1" $((at + 40)) 8)")
+		head+=$(le 8 "$(number "$1" $((at + 32)) 8)")
+		tail -c +$(($(number "$1" $((at + 8)) 8) + 1)) "$1" | head -c "$(number "$1" $((at + 32)) 8)" >>"$2.bytes"
+		k=$((k + 1))
+	done
+	head -c 4096 /dev/zero >"$2"
+	put "$2" 0 "$(printf sevmigkn | od -An -tx1 -v | tr -d ' \n')$(le 8 "$(number "$1" 24 8)")$(le 4 1)$(le 4 $k)$head"
+	# A kernel without a setup header of Linux's is handed this one: flag, "HdrS", 2.15, loaded high,
+	# where an initial RAM disk may end, alignment, length of the command line.
+	put "$2" 0x1fe "$(le 2 0xaa55)"
+	put "$2" 0x202 "$(le 4 0x53726448)$(le 2 0x20f)"
+	put "$2" 0x211 01
+	put "$2" 0x22c "$(le 4 0x7fffffff)$(le 4 0x1000000)"
+	put "$2" 0x238 "$(le 4 2047)"
+	cat "$2.bytes" >>"$2"
+}
+
+# hashes_table KERNEL INITRD APPEND FILE: QEMU's layout; each entry is GUID, u16 length, SHA-256
+hashes_table() {
+	local entry
+	entry=$(le 2 50)
+	printf '%s\0' "$3" >"$4.append"
+	{
+		printf '%s%s' "$(guid 9438d606-4f22-4cc9-b479-a793d411fd21)" "$(le 2 168)"
+		printf '%s%s%s' "$(guid 97d02dd8-bd20-4c94-aa78-e7714d36ab2a)" "$entry" "$(hash "$4.append")"
+		printf '%s%s%s' "$(guid 44baf731-3a2f-4bd7-9af1-41e29169781d)" "$entry" "$(hash "$2")"
+		printf '%s%s%s' "$(guid 4de79437-abd2-427f-b835-d5b172d2045b)" "$entry" "$(hash "$1")"
+		printf '%016d' 0
+	} | unhex >"$4"
+}
+
+# sevmig_digest FIRMWARE ELF APPEND VCPUS SIGNATURE: without an initial RAM disk. VCPUS 0: plain SEV.
+sevmig_digest() {
+	local i reset
+	elf_packed "$2" "$dir/packed"
+	hashes_table "$dir/packed" /dev/null "$3" "$dir/hashes"
+	reset=$(es_reset "$1")
+	{
+		cat "$1" "$dir/hashes"
+		for ((i = 0; i < $4; i++)); do
+			vmsa "$5" $((i ? reset : 0))
+		done
+	} | openssl dgst -sha256 -r | cut -d' ' -f1
+}

@@ -5,6 +5,12 @@
 load lib
 load measure
 
+: "${SEVMIG_FIRMWARE:=${SEVMIG%/*}/guest/firmware/sevmig-firmware.bin}"
+
+setup_file() {
+	shared_setup
+	"$SEVMIG" platform export "$SEVMIG_TESTS_KEYS/plat-a" --out "$SEVMIG_TESTS_KEYS/a"
+}
 setup() { case_setup; }
 teardown() { case_teardown; }
 
@@ -25,4 +31,41 @@ digest_of() {
 				"$(es_digest "$image" $n 0xa00f11)" ] || fail "$image, $n vCPUs"
 		done
 	done
+}
+
+# host_signature: CPUID 1 EAX, made of what /proc/cpuinfo takes apart
+host_signature() {
+	awk -F': ' '
+		/^cpu family/ { f = $2 } /^model\t/ { m = $2 } /^stepping/ { s = $2 }
+		/^$/ { exit }
+		END { print (f > 15 ? (f - 15) * 1048576 + 15 * 256 : f * 256) + int(m / 16) * 65536 + m % 16 * 16 + s }
+	' /proc/cpuinfo
+}
+
+# owned POLICY [OPTION...]: a guest with a session of the owner's; what was measured is in $dir/measured.
+owned() {
+	local policy=$1 name=owned-$BASHPID-$RANDOM
+	shift
+	"$SEVMIG" owner session --policy "$policy" --chain "$keys/a/pdh.cert" --chain "$keys/a/cert_chain" \
+		--chain "$keys/a/ask_ark" --root "$keys/a/ark.cert" --out "$dir/s" >/dev/null
+	append="private=64K shared=64K" mem=16M guest_start "$name" plat-a a --policy "$policy" \
+		--session "$dir/s_launch_blob.bin" --dh "$dir/s_godh.cert" --firmware "$SEVMIG_FIRMWARE" "$@"
+	wait_line "$dir/$name.con" '^tick 1$'
+	"$SEVMIG" qmp "$name" query-sev-launch-measure | jq -r .data | base64 -d >"$dir/measured"
+	"$SEVMIG" qmp "$name" quit
+}
+
+# expected DIGEST POLICY-NUMBER
+expected() {
+	measurement_is "$dir/measured" "$dir/s_tik.bin" 1 55 21 "$2" "$1"
+}
+
+@test "a guest with firmware has the measurement that openssl computes" {
+	need_kvm
+	local digest
+	owned nodbg --vcpus 2
+	digest=$(sevmig_digest "$SEVMIG_FIRMWARE" "$SEVMIG_TESTGUEST" "private=64K shared=64K" 0 0)
+	expected "$digest" 1
+	[ "$(digest_of --sevmig-guest --firmware "$SEVMIG_FIRMWARE" --kernel "$SEVMIG_TESTGUEST" \
+		--append "private=64K shared=64K" --policy nodbg)" = "$digest" ]
 }

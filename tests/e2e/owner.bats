@@ -403,14 +403,15 @@ guest_with() {
 	usage_error 'not a version' verify --digest x --api one
 	usage_error 'more than 255' verify --digest x --build 256
 	usage_error 'more than 255' verify --digest x --build 257
-	usage_error 'only one of' verify --digest x --firmware y
+	usage_error 'neither --firmware nor --sevmig-guest' verify --digest x --firmware y
 	usage_error 'without --kernel-hashes' verify --firmware y --kernel k
 	usage_error 'need --firmware or --sevmig-guest' verify --digest x --kernel k
 	usage_error '--kernel-hashes needs' verify --firmware y --kernel-hashes
 	usage_error 'registers are measured' verify --firmware y --policy es
 	usage_error 'needs the --kernel' verify --sevmig-guest
 	usage_error 'needs the --cbit' verify --sevmig-guest --kernel k
-	usage_error 'not SEV-ES guests' verify --sevmig-guest --kernel k --cbit 47 --policy es
+	usage_error 'registers are measured' verify --sevmig-guest --kernel k --cbit 47 --policy es
+	usage_error "for QEMU's guests" verify --sevmig-guest --kernel k --firmware f --init2
 	usage_error '--secret and --measurement' secret --tk t
 	usage_error '--tik and --tek' secret --secret a:b --measurement m --tik t
 	usage_error 'arguments missing' split
