@@ -84,8 +84,8 @@ void dev_bus_config(struct dev_bus *bus, uint32_t address, unsigned at, unsigned
 	unsigned slot = address >> 11 & (PCI_SLOTS - 1), reg = (address & 0xfc) + at;
 	struct dev_virtio *dev;
 
-	/* Bus 0, function 0; an access is within its four bytes. */
-	if (!(address & CONFIG_ENABLE) || (address & 0x00ff0700) || at + size > 4)
+	/* Bus 0, function 0, no extended registers; an access is within its four bytes. */
+	if (!(address & CONFIG_ENABLE) || (address & 0x7fff0700) || at + size > 4)
 		return;
 	if (!slot) {
 		bridge_config(bus, reg, size, write, v);

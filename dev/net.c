@@ -25,7 +25,7 @@
 struct dev_net {
 	struct dev_virtio v;   /* first */
 	struct dev_link *link; /* owned */
-	struct err broken;     /* code 0: not; seen by the end of the round */
+	struct err broken;     /* code 0: not; the round says so at its end */
 	struct dev_chain in, out;
 	uint8_t frame[DEV_FRAME_MAX];
 };
@@ -69,16 +69,16 @@ static int net_work(struct dev_virtio *v, const struct dev_poll *p, struct err *
 	struct dev_net *net = net_of(v);
 	int r = 1;
 
-	net->broken.code = 0;
 	net->link->ops->work(net->link, p, net);
 	for (unsigned i = 0; r == 1 && i < DEV_VIRTIO_BATCH; i++) {
 		r = dev_virtio_next(v, QUEUE_OUT, &net->out, e);
 		if (r == 1 && net_send(net, e) < 0)
 			r = -EPROTO;
 	}
-	if (net->broken.code)
-		*e = net->broken;
-	return net->broken.code ? -EPROTO : r;
+	if (!net->broken.code)
+		return r;
+	*e = net->broken;
+	return -EPROTO;
 }
 
 static void net_poll(struct dev_virtio *v, struct dev_poll *p)
@@ -118,6 +118,8 @@ static int net_event(struct dev_virtio *v, enum dev_event what, struct err *e)
 	(void)e;
 	if (what == DEV_ANNOUNCE)
 		net_announce(net_of(v));
+	if (what == DEV_RESET)
+		net_of(v)->broken.code = 0;
 	return 0;
 }
 
