@@ -93,7 +93,7 @@ expected() {
 @test "without firmware an SEV-ES guest has the measurement that the owner computes" {
 	need_kvm
 	local how=(--sevmig-guest --kernel "$SEVMIG_TESTGUEST" --memory 16M --cbit 38
-		--append "private=64K shared=64K" --policy nodbg,es)
+		--append "private=64K shared=64K" --policy "nodbg,es")
 	owned nodbg,es --cbit 38
 	expected "$(digest_of "${how[@]}" --cpu-signature 1)" 5 # the first vCPU's RDX is set to 0
 	if expected "$(digest_of "${how[@]}" --policy nodbg)" 5; then
