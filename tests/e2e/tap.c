@@ -6,7 +6,7 @@
  * the order of their arrival:
  *
  *	tap LISTEN_PATH CONNECT_PATH LOG [record=FILE] [at=K] [do=lose|cut|half]
- *	    [kill=PID] [after] [dead]
+ *	    [kill=PID] [after] [dead] [tamper=TYPE:flip|index|drop|swap|replay]
  *
  * With a port number as CONNECT_PATH and tcp as LISTEN_PATH it passes bytes on between two TCP ends
  * of 127.0.0.1, whatever they are, and only records; its own port stands in the log.
@@ -14,6 +14,11 @@
  * lose: the message is not delivered and the connection is cut; half: half of it is delivered
  * first; cut (with after): cut once it was delivered. kill sends SIGKILL instead of, or beside,
  * cutting. dead: no later connection is let through. Later connections are passed on untouched.
+ *
+ * tamper: of the first message of that type, flip a bit of the body or of the number that begins
+ * the head's content, or drop it and close the gap in the numbers; swap what follows that number
+ * with that of the next such message; or keep it, cut the connection, and put it in the place of
+ * the first one of a later connection.
  */
 
 #include <arpa/inet.h>
@@ -34,6 +39,11 @@
 #include "base/fd.h"
 #include "chan/frame.h"
 
+enum tamper { FLIP, INDEX, DROP, SWAP, REPLAY, NO_TAMPER };
+static const char *const tampers[] = { "flip", "index", "drop", "swap", "replay" };
+#define INDEX_AT (CHAN_FRAME_LEN + 8u) /* after the prefix all heads have */
+#define INDEX_LEN 4u
+
 struct tap {
 	const char *to;
 	FILE *log;
@@ -43,6 +53,11 @@ struct tap {
 	uint16_t port; /* of the TCP end to connect to; 0: unix sockets */
 	pid_t kill;
 	bool after, half, dead, cut, struck;
+	enum tamper tamper;
+	unsigned tamper_type;
+	bool tampered;
+	struct buf kept;  /* a message for later */
+	uint64_t dropped; /* in this connection, so that the others can be numbered as if not */
 };
 
 static int unix_socket(const char *path, bool listening)
@@ -100,6 +115,64 @@ static bool strike(struct tap *t, int to, const uint8_t *p, size_t len)
 	return !t->cut;
 }
 
+static bool pass(int to, const uint8_t *p, size_t len)
+{
+	struct err e = { 0 };
+
+	return fd_write_all(to, p, len, "tap", &e) == 0;
+}
+
+static void exchange(uint8_t *a, uint8_t *b, size_t len)
+{
+	for (size_t i = INDEX_AT + INDEX_LEN; i < len; i++) {
+		uint8_t t = a[i];
+
+		a[i] = b[i];
+		b[i] = t;
+	}
+}
+
+/* With a message kept from before, and one of the same length. */
+static bool tamper_kept(struct tap *t, int to, uint8_t *p, size_t len)
+{
+	if (len != t->kept.len)
+		return false;
+	t->tampered = true;
+	if (t->tamper == REPLAY) {
+		memcpy(t->kept.p, p, CHAN_FRAME_LEN);
+		return pass(to, t->kept.p, len);
+	}
+	exchange(t->kept.p, p, len);
+	return pass(to, t->kept.p, len) && pass(to, p, len);
+}
+
+/* Hand a message on, or what is made of it; false ends the connection. */
+static bool tamper(struct tap *t, int to, uint8_t *p, size_t len)
+{
+	struct err e = { 0 };
+
+	fprintf(t->log, "tamper %ld\n", t->seen);
+	fflush(t->log);
+	if (t->kept.len)
+		return tamper_kept(t, to, p, len);
+	if (t->tamper == SWAP || t->tamper == REPLAY)
+		return buf_add(&t->kept, p, len, &e) == 0 && t->tamper == SWAP;
+	t->tampered = true;
+	if (t->tamper == FLIP)
+		p[len - 1] ^= 1;
+	else if (t->tamper == INDEX)
+		p[INDEX_AT] ^= 1;
+	t->dropped += t->tamper == DROP;
+	return t->tamper == DROP || pass(to, p, len);
+}
+
+static bool hand_on(struct tap *t, unsigned type, int to, uint8_t *p, size_t len)
+{
+	if (t->tamper != NO_TAMPER && type == t->tamper_type && !t->tampered)
+		return tamper(t, to, p, len);
+	return pass(to, p, len);
+}
+
 /* Hand on the whole messages in b; false ends the connection. */
 static bool forward(struct tap *t, struct buf *b, int to, char way)
 {
@@ -114,9 +187,11 @@ static bool forward(struct tap *t, struct buf *b, int to, char way)
 			fprintf(t->log, "bad frame: %s\n", e.msg);
 			return false;
 		}
+		f.seq -= way == '>' ? t->dropped : 0;
 		len = CHAN_FRAME_LEN + f.head_len + f.body_len;
 		if (b->len < len)
 			return true;
+		chan_frame_put(b->p, &f);
 		fprintf(t->log, "%ld %c type %u head %u body %u\n", t->seen, way, f.type,
 			f.head_len, f.body_len);
 		fflush(t->log);
@@ -126,7 +201,7 @@ static bool forward(struct tap *t, struct buf *b, int to, char way)
 		if (hit && !strike(t, to, b->p, len))
 			return false;
 		t->seen++;
-		if (!hit && fd_write_all(to, b->p, len, "tap", &e) < 0)
+		if (!hit && !hand_on(t, f.type, to, b->p, len))
 			return false;
 		memmove(b->p, b->p + len, b->len - len);
 		b->len -= len;
@@ -160,6 +235,7 @@ static void serve(struct tap *t, int client)
 	struct pollfd p[2] = { { .fd = client, .events = POLLIN },
 			       { .fd = server, .events = POLLIN } };
 
+	t->dropped = 0;
 	if (server < 0) {
 		fprintf(t->log, "nobody at %s: %s\n", t->to, strerrorname_np(errno));
 		return;
@@ -172,6 +248,20 @@ static void serve(struct tap *t, int client)
 	}
 }
 
+static bool tamper_option(struct tap *t, const char *a)
+{
+	char *how;
+
+	t->tamper_type = (unsigned)strtoul(a, &how, 10);
+	for (unsigned i = 0; *how == ':' && i < NO_TAMPER; i++) {
+		if (!strcmp(how + 1, tampers[i])) {
+			t->tamper = (enum tamper)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool option(struct tap *t, const char *a)
 {
 	if (!strncmp(a, "at=", 3))
@@ -180,6 +270,8 @@ static bool option(struct tap *t, const char *a)
 		t->kill = (pid_t)atol(a + 5);
 	else if (!strncmp(a, "record=", 7))
 		return (t->record = fopen(a + 7, "we")) != NULL;
+	else if (!strncmp(a, "tamper=", 7))
+		return tamper_option(t, a + 7);
 	else if (!strcmp(a, "after"))
 		t->after = true;
 	else if (!strcmp(a, "dead"))
@@ -195,7 +287,7 @@ static bool option(struct tap *t, const char *a)
 
 int main(int argc, char **argv)
 {
-	struct tap t = { .at = -1 };
+	struct tap t = { .at = -1, .tamper = NO_TAMPER };
 	int l;
 
 	signal(SIGPIPE, SIG_IGN);
