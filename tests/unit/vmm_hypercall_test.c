@@ -218,6 +218,24 @@ static void a_short_bitmap_is_not_overrun(void **state)
 	assert_true(words[1] == 0x3f);
 }
 
+static void devices_mark_each_page_they_touch(void **state)
+{
+	uint64_t low;
+
+	(void)state;
+	vmm_pages_wrote(&pages, gpa(0x4ffe), 4);
+	assert_int_equal(marks(&low), 2);
+	assert_int_equal(low, 0x30);
+	vmm_pages_wrote(&pages, gpa(0x7000), 0x1000);
+	assert_int_equal(marks(&low), 1);
+	assert_int_equal(low, 0x80);
+	vmm_pages_wrote(&pages, gpa(0x7000), 0);
+	vmm_pages_wrote(&pages, gpa(UINT64_MAX - 1), 4);
+	vmm_pages_wrote(&pages, gpa((uint64_t)HIGH_END << PAGE_SHIFT), 1);
+	assert_int_equal(marks(NULL), 0);
+	assert_int_equal(ranges_total(&pages.shared), 0);
+}
+
 static void list_of_a_migration_must_lie_in_ram(void **state)
 {
 	struct err e = { 0 };
@@ -284,6 +302,7 @@ int main(void)
 		pages_test(marks_and_list_agree_with_a_bitmap_over_random_conversions),
 		pages_test(refused_call_marks_nothing),
 		pages_test(a_short_bitmap_is_not_overrun),
+		pages_test(devices_mark_each_page_they_touch),
 		pages_test(list_of_a_migration_must_lie_in_ram),
 		pages_test(status_read_after_the_marks_is_never_stale_for_good),
 	};
