@@ -7,13 +7,14 @@
  * runtime services. One processor, no interrupts, no heap; interpreted slowly on some hosts, so it
  * does little. doc/FIRMWARE.md.
  *
- *	machine	reset.S main.c io.c traps.c load.c: what needs the processor, or ends the guest
+ *	machine	reset.S main.c io.c vc.c traps.c load.c: what needs the processor, or ends the guest
  *	pure	cpuid.c pages.c files.c params.c efi_tables.c: tested on the host, too
  *	runtime	efi_runtime.c efi_vars.c: called by Linux, at addresses of its choice
  */
 
 #include "abi/doorbell.h"
 #include "abi/firmware.h"
+#include "abi/ghcb.h"
 
 #define FW_CS32 0x08
 #define FW_CS 0x10
@@ -31,9 +32,12 @@
 #define FW_PTE_TABLE 0x63 /* present, writable, accessed, dirty */
 #define FW_PTE_2M 0xe3
 
-/* The AP jump table of SEV-ES: real mode's IP and CS, zero until the guest has set it. */
-#define FW_AP_BASE 0x82000
-#define FW_AP_JUMP 0x82000
+#define FW_VC 29
+/* A page for secondary vCPUs of SEV-ES. What the GHCB protocol calls the AP jump table, real mode's
+ * IP and CS, is zero until the guest has set it. */
+#define FW_AP_AT 0x82000
+#define FW_AP_ENTRY 0 /* in that page */
+#define FW_AP_SOFT 8  /* is this the software platform? */
 
 #ifndef __ASSEMBLER__
 
@@ -66,8 +70,26 @@ void fw_out8(uint16_t port, uint8_t v);
 void fw_wrmsr(uint32_t msr, uint64_t v);
 /* One line on the serial console; knows %s, %u and %x for 64-bit numbers. */
 void fw_say(const char *fmt, ...);
-/* The same, and the guest is over. */
+/* The same, and the guest is over: by the GHCB MSR under SEV-ES, else by a triple fault. */
 void fw_die(const char *fmt, ...) __attribute__((noreturn));
+
+/* As reset.S pushes it. */
+struct fw_frame {
+	uint64_t rbx, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
+	uint64_t vector, code;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* SEV-ES (vc.c). Before anything that leaves the guest; nothing without SEV-ES. */
+void fw_vc_init(void);
+bool fw_vc_on(void);
+/* #VC: false: it cannot be dealt with. */
+bool fw_vc_handle(struct fw_frame *f);
+/* Tell the host where the AP jump table is. */
+void fw_vc_jump_table(uint64_t at);
+/* No GHCB page any more; the guest has its own. */
+void fw_vc_fini(void);
+void fw_vc_terminate(void) __attribute__((noreturn));
 
 /* RAM below 4 GiB through either mapping. */
 static inline uint8_t *fw_private(uint64_t at)
@@ -75,9 +97,9 @@ static inline uint8_t *fw_private(uint64_t at)
 	return (uint8_t *)(uintptr_t)at;
 }
 
-static inline const uint8_t *fw_shared(uint64_t at)
+static inline uint8_t *fw_shared(uint64_t at)
 {
-	return (const uint8_t *)(uintptr_t)(at + FIRMWARE_TOP);
+	return (uint8_t *)(uintptr_t)(at + FIRMWARE_TOP);
 }
 
 /* --- cpuid.c ------------------------------------------------------------------------------------

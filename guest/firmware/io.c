@@ -104,5 +104,7 @@ void fw_die(const char *fmt, ...)
 	va_start(args, fmt);
 	say(fmt, args);
 	va_end(args);
+	if (fw_vc_on())
+		fw_vc_terminate();
 	fall();
 }

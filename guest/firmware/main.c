@@ -71,9 +71,12 @@ void fw_main(void)
 	struct fw_hashes want;
 
 	fw_traps_init();
+	fw_vc_init();
 	features = fw_kvm_features(fw_cpuid);
 	fw_say("sevmig " SEVMIG_VERSION ", SEV status %x, live migration %s", fw_sev_status,
 	       fw_can_migrate(features) ? "offered" : "not offered");
+	if (fw_vc_on())
+		pages_set(FIRMWARE_GHCB_AT, FIRMWARE_GHCB_LEN, true);
 	handover_get(&h);
 	if (!fw_hashes_get(fw_private(FIRMWARE_HASHES_AT), FIRMWARE_HASHES_LEN, &want))
 		fw_die("no hashes were measured: nothing can be verified");
@@ -83,5 +86,10 @@ void fw_main(void)
 	fw_wrmsr(MSR_MTRR_DEFAULT, MTRR_ENABLED_WB);
 	describe(&h, &loaded);
 	fw_say("starting the kernel at %x", loaded.kernel.entry);
+	if (fw_vc_on()) {
+		fw_vc_jump_table(FW_AP_AT);
+		pages_set(FIRMWARE_GHCB_AT, FIRMWARE_GHCB_LEN, false);
+		fw_vc_fini();
+	}
 	fw_enter(loaded.kernel.entry, FW_PARAMS_AT);
 }

@@ -11,7 +11,7 @@
 #define LOADER_OTHER 0xff
 
 _Static_assert(FIRMWARE_SECRET_AT >= FW_LOW_END && FIRMWARE_HASHES_AT >= FW_LOW_END &&
-		       FW_AP_BASE >= FW_LOW_END,
+		       FW_AP_AT >= FW_LOW_END,
 	       "what the firmware keeps is not given out as RAM");
 
 unsigned fw_areas(const struct pc_handover *h, uint64_t image, struct fw_area out[FW_AREAS_MAX])

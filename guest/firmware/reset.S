@@ -25,13 +25,25 @@ fw_reset16:
 	.globl	fw_ap_reset
 fw_ap_reset:
 	cli
-	movw	$(FW_AP_BASE >> 4), %ax
+	movw	$(FW_AP_AT >> 4), %ax
 	movw	%ax, %ds
 ap_look:
-	movl	FW_AP_JUMP - FW_AP_BASE, %eax
-	testl	%eax, %eax
-	jz	ap_look
-	ljmpw	*(FW_AP_JUMP - FW_AP_BASE)
+	cmpl	$0, FW_AP_ENTRY
+	jne	ap_go
+	/* Nobody has said where to: wait for another start-up interrupt. */
+	movl	$GHCB_MSR, %ecx
+	movl	$GHCB_MSR_RESET_HOLD_REQ, %eax
+	xorl	%edx, %edx
+	wrmsr
+	cmpl	$0, FW_AP_SOFT
+	jne	ap_soft
+	rep; vmmcall
+	jmp	ap_look
+ap_soft:
+	inl	$DOORBELL_VMGEXIT_PORT, %eax
+	jmp	ap_look
+ap_go:
+	ljmpw	*FW_AP_ENTRY
 
 	.balign	8
 gdt:
@@ -56,9 +68,14 @@ start32:
 	movl	%eax, fw_sev_status
 	testl	$FW_SEV_ENABLED, %eax
 	jz	dead32
-	testl	$FW_SEV_ES, %eax
-	jnz	dead32
+	/* SEV-ES hardware raises #VC for CPUID: nothing else before the IDT of fw_traps_init(). */
+	movl	$vc32, %eax
+	movw	%ax, idt32 + 8 * FW_VC
+	shrl	$16, %eax
+	movw	%ax, idt32 + 8 * FW_VC + 6
+	lidt	idt32_pointer
 	movl	$FW_CPUID_SEV, %eax
+	xorl	%ecx, %ecx
 	cpuid
 	/* The C-bit: never below 32, so it is in the high half of an entry. */
 	movl	%ebx, %ecx
@@ -110,6 +127,24 @@ start32:
 dead32:
 	hlt
 	jmp	dead32
+
+/* CPUID's EBX by the GHCB MSR's protocol. */
+vc32:
+	cmpl	$GHCB_EXIT_CPUID, (%esp)
+	jne	dead32
+	addl	$4, %esp
+	movl	%eax, %edx
+	movl	$(1 << 30 | GHCB_MSR_CPUID_REQ), %eax
+	movl	$GHCB_MSR, %ecx
+	wrmsr
+	rep; vmmcall
+	rdmsr
+	andl	$0xfff, %eax
+	cmpl	$GHCB_MSR_CPUID_RESP, %eax
+	jne	dead32
+	movl	%edx, %ebx
+	addl	$2, (%esp)
+	iretl
 
 	.code64
 start64:
@@ -187,9 +222,11 @@ trap_common:
 	pushq	%r9
 	pushq	%r10
 	pushq	%r11
+	pushq	%rbx
 	movq	%rsp, %rdi
 	cld
 	call	fw_trap
+	popq	%rbx
 	popq	%r11
 	popq	%r10
 	popq	%r9
@@ -201,6 +238,15 @@ trap_common:
 	popq	%rax
 	addq	$16, %rsp
 	iretq
+
+	.data
+	.balign	8
+idt32:
+	.skip	8 * FW_VC
+	.word	0, FW_CS32, 0x8e00, 0
+idt32_pointer:
+	.word	8 * (FW_VC + 1) - 1
+	.long	idt32
 
 	.bss
 	.balign	4096

@@ -6,13 +6,6 @@
 #define GATE_TYPE 0x8e00 /* present, interrupt gate */
 #define TRAP_UD 6
 
-/* As reset.S pushes it. */
-struct fw_frame {
-	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
-	uint64_t vector, code;
-	uint64_t rip, cs, rflags, rsp, ss;
-};
-
 extern char fw_trap_stubs[], fw_vmmcall_insn[], fw_vmmcall_doorbell[];
 void fw_trap(struct fw_frame *f);
 
@@ -38,8 +31,19 @@ void fw_traps_init(void)
 
 void fw_trap(struct fw_frame *f)
 {
-	if (f->vector == TRAP_UD && f->rip == (uintptr_t)fw_vmmcall_insn) {
+	bool hypercall = f->vector == TRAP_UD && f->rip == (uintptr_t)fw_vmmcall_insn;
+
+	/* Where that instruction cannot leave, it raises #UD also for what #VC would be raised. */
+	if (hypercall && fw_vc_on()) {
+		f->vector = FW_VC;
+		f->code = GHCB_EXIT_VMMCALL;
+	} else if (hypercall) {
 		f->rip = (uintptr_t)fw_vmmcall_doorbell;
+		return;
+	}
+	if (f->vector == FW_VC) {
+		if (!fw_vc_handle(f))
+			fw_vc_terminate();
 		return;
 	}
 	fw_die("exception %u, code %x, at %x", f->vector, f->code, f->rip);

@@ -64,3 +64,9 @@ teardown() { case_teardown; }
 	[ "$status" -eq 1 ]
 	[[ $output == *"firmware of 5000 bytes: must be whole pages"* ]] || fail "$output"
 }
+
+@test "an SEV-ES guest's second processor starts by the firmware's jump table" {
+	guest_start src plat-a a --firmware "$SEVMIG_FIRMWARE" --vcpus 2 --policy nodbg,es
+	wait_line "$dir/src.con" '^testguest: 2 processors, 1 by the AP jump table' 40
+	wait_line "$dir/src.con" '^cpu 1 tick 5$' 30
+}
