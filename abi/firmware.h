@@ -12,6 +12,11 @@
 #define FIRMWARE_TOP 0x100000000ull
 #define FIRMWARE_LEN_MAX 0x400000u
 
+/* An entry of the GUID table, 32 bits wide: the image keeps the list of shared pages right and
+ * announces that to the system it boots. */
+#define FIRMWARE_MIGRATION_GUID "f67f5fe7-bc7a-4271-8b3c-d02b1adafd9d"
+#define FIRMWARE_MIGRATES 1
+
 /* Filled by LAUNCH_SECRET; the guest's own afterwards. */
 #define FIRMWARE_SECRET_AT 0x80000u
 #define FIRMWARE_SECRET_LEN 0x1000u

@@ -13,6 +13,14 @@
 #define INITRD_MAX (1u << 30)
 #define FIRMWARE_FILE "sevmig-firmware.bin"
 
+static int table_read(struct cli_firmware *fw, struct err *e)
+{
+	struct err none = { 0 };
+	int r = owner_guidtable_get(fw->image.p, fw->image.len, &fw->table, &none);
+
+	return r < 0 && r != -ENOENT ? err_set(e, r, "%s", none.msg) : 0;
+}
+
 int cli_firmware_image_read(struct cli_firmware *fw, const char *from, struct err *e)
 {
 	char path[PATH_MAX];
@@ -27,6 +35,10 @@ int cli_firmware_image_read(struct cli_firmware *fw, const char *from, struct er
 		from = path;
 	}
 	r = fd_file_read(from, FIRMWARE_LEN_MAX, &fw->image, e);
+	if (r == 0)
+		r = crypto_sha256(fw->image.p, fw->image.len, fw->digest, e);
+	if (r == 0)
+		r = table_read(fw, e);
 	return r < 0 ? err_wrap(e, r, "firmware") : 0;
 }
 

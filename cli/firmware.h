@@ -6,12 +6,16 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "crypto/hash.h"
+#include "owner/guidtable.h"
 #include "owner/hashes.h"
 #include "owner/launch.h"
 
 struct cli_firmware {
 	struct buf image;
-	struct buf kernel; /* as it is handed to the firmware */
+	uint8_t digest[SHA256_LEN];   /* of the image */
+	struct owner_guidtable table; /* empty where the image has none */
+	struct buf kernel;            /* as it is handed to the firmware */
 	struct buf initrd;
 	uint8_t hashes[OWNER_HASHES_LEN];
 };

@@ -5,10 +5,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "abi/firmware.h"
 #include "abi/psp.h"
 #include "base/fd.h"
 #include "cli/run.h"
-#include "owner/guidtable.h"
 
 #define OWNER_FILE_MAX 65536u
 
@@ -38,13 +38,14 @@ static int machine_make(struct run *r, struct err *e)
 	const char *console = r->cfg->console;
 	bool stdio = console && strcmp(console, "stdio") == 0;
 	struct vm_devices devices;
-	const struct vm_config vc = {
+	struct vm_config vc = {
 		.name = r->cfg->name,
 		.memory = r->cfg->memory,
 		.vcpus = r->cfg->vcpus,
 		.policy = r->cfg->policy_bits,
 		.cbit = r->cfg->cbit,
 		.firmware_len = r->firmware.image.len,
+		.firmware_migrates = r->firmware.table.migration & FIRMWARE_MIGRATES,
 		/* A terminal is read by our own loop, which looks for the escape. */
 		.console_in = stdio && !isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
 		.console_out = r->console_fd,
@@ -53,25 +54,11 @@ static int machine_make(struct run *r, struct err *e)
 	};
 	int ret = run_devices_open(r->cfg, &devices, e);
 
+	memcpy(vc.firmware_digest, r->firmware.digest, sizeof(vc.firmware_digest));
 	if (ret == 0)
 		ret = vm_new(&vc, r->platform, &r->vm, e);
 	vm_devices_fini(&devices);
 	return ret;
-}
-
-/* Secondary vCPUs of an SEV-ES guest begin where the image says. */
-static int firmware_reset_get(const struct run *r, uint32_t *out, struct err *e)
-{
-	struct owner_guidtable t;
-	int ret;
-
-	if (!(r->cfg->policy_bits & PSP_POLICY_ES))
-		return 0;
-	ret = owner_guidtable_get(r->firmware.image.p, r->firmware.image.len, &t, e);
-	if (ret < 0)
-		return err_wrap(e, ret, "firmware");
-	*out = t.es_reset;
-	return 0;
 }
 
 static int firmware_prepare(struct run *r, struct vm_firmware *out, struct err *e)
@@ -92,7 +79,9 @@ static int firmware_prepare(struct run *r, struct vm_firmware *out, struct err *
 		.initrd_len = fw->initrd.len,
 		.append = r->cfg->append,
 	};
-	return firmware_reset_get(r, &out->es_reset, e);
+	/* Secondary vCPUs of an SEV-ES guest begin where the image says. */
+	out->es_reset = r->cfg->policy_bits & PSP_POLICY_ES ? fw->table.es_reset : 0;
+	return 0;
 }
 
 static int guest_boot(struct run *r, struct err *e)

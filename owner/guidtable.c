@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "abi/firmware.h"
 #include "base/rdwr.h"
 
 #define TAIL_LEN 0x20u /* reset vector and what else stands behind the table */
@@ -147,6 +148,8 @@ int owner_guidtable_get(const uint8_t *image, size_t len, struct owner_guidtable
 		r = entry_take(&w, &any, e);
 	if (r == 0)
 		r = numbers_get(image, len, RESET_GUID, &t.es_reset, 1, e);
+	if (r == 0)
+		r = numbers_get(image, len, FIRMWARE_MIGRATION_GUID, &t.migration, 1, e);
 	if (r == 0)
 		r = area_get(image, len, SECRET_GUID, &t.secret, e);
 	if (r == 0)

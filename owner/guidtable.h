@@ -27,6 +27,7 @@ struct owner_area {
 struct owner_guidtable {
 	unsigned entries;
 	uint32_t es_reset;        /* SEV-ES: where secondary vCPUs start; 0: not said */
+	uint32_t migration;       /* FIRMWARE_MIGRATES (abi/firmware.h); 0: not said */
 	struct owner_area secret; /* for LAUNCH_SECRET */
 	struct owner_area hashes; /* for the kernel hashes */
 };

@@ -145,6 +145,10 @@ int vm_new(const struct vm_config *cfg, struct sev_platform *platform, struct vm
 	vm->cfg = *cfg;
 	snprintf(vm->name, sizeof(vm->name), "%s", cfg->name);
 	vm->cfg.name = vm->name;
+	if (cfg->firmware_len)
+		vm->machine.firmware =
+			cfg->firmware_migrates ? MACHINE_FIRMWARE_READY : MACHINE_FIRMWARE_SILENT;
+	memcpy(vm->machine.digest, cfg->firmware_digest, MACHINE_DIGEST_LEN);
 	vm->platform = platform;
 	vm->kvm_fd = vm->fd = vm->console.wake = -1;
 	vmm_lock_init(&vm->lock);

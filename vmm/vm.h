@@ -53,8 +53,10 @@ struct vm_config {
 	uint32_t policy;       /* SEV guest policy */
 	unsigned cbit;         /* 0: what the platform offers */
 	uint64_t firmware_len; /* of its image, which has memory of its own; 0: boots without */
-	int console_in;        /* -1: none; borrowed */
-	int console_out;       /* -1: none; borrowed */
+	uint8_t firmware_digest[32]; /* SHA-256 of the image */
+	bool firmware_migrates;      /* as its table says */
+	int console_in;              /* -1: none; borrowed */
+	int console_out;             /* -1: none; borrowed */
 	/* Do not offer it to the guest (CPUID), and refuse to move it. */
 	bool no_migration;
 	struct vm_devices *devices; /* or NULL; used by vm_new() only */

@@ -58,9 +58,10 @@ struct boot_params;
 /* --- the processor and the monitor (reset.S, io.c, traps.c) -------------------------------------
  */
 
-extern uint64_t fw_cbit;       /* mask */
-extern uint64_t fw_sev_status; /* MSR */
-extern char fw_base[];         /* of the image */
+extern uint64_t fw_cbit;            /* mask */
+extern uint64_t fw_sev_status;      /* MSR */
+extern const uint32_t fw_migration; /* of the image's own table: FIRMWARE_MIGRATES */
+extern char fw_base[];              /* of the image */
 
 int64_t fw_vmmcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c);
 void fw_enter(uint64_t entry, uint64_t params) __attribute__((noreturn));

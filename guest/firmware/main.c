@@ -48,6 +48,12 @@ static void files_set(const struct pc_handover *h, bool shared)
 		pages_set(files[i]->at, files[i]->len, shared);
 }
 
+/* The table is what the monitor goes by; an image that says no there does as it says. */
+static bool can_migrate(void)
+{
+	return fw_can_migrate(features) && (fw_migration & FIRMWARE_MIGRATES);
+}
+
 /* All that Linux reads before it is on its own feet. */
 static void describe(const struct pc_handover *h, const struct fw_loaded *loaded)
 {
@@ -59,7 +65,7 @@ static void describe(const struct pc_handover *h, const struct fw_loaded *loaded
 
 	pc_acpi_write(fw_private(PC_ACPI_BASE), &pc);
 	fw_params_fill(params, loaded, areas, n);
-	len = fw_efi_make(&fw_efi, (uintptr_t)fw_base, fw_can_migrate(features), areas, n,
+	len = fw_efi_make(&fw_efi, (uintptr_t)fw_base, can_migrate(), areas, n,
 			  fw_private(FW_EFI_MAP_AT));
 	fw_params_efi(params, (uintptr_t)&fw_efi.system, FW_EFI_MAP_AT, len, FW_EFI_MEMORY_LEN);
 }
@@ -74,7 +80,7 @@ void fw_main(void)
 	fw_vc_init();
 	features = fw_kvm_features(fw_cpuid);
 	fw_say("sevmig " SEVMIG_VERSION ", SEV status %x, live migration %s", fw_sev_status,
-	       fw_can_migrate(features) ? "offered" : "not offered");
+	       can_migrate() ? "offered" : "not offered");
 	if (fw_vc_on())
 		pages_set(FIRMWARE_GHCB_AT, FIRMWARE_GHCB_LEN, true);
 	handover_get(&h);

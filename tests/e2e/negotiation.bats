@@ -114,3 +114,38 @@ refused() {
 	# The target takes one that fits still.
 	[ "$(state_of dst)" = inmigrate ]
 }
+
+# silent_firmware FILE: the firmware, whose table says nothing of migration (its data are 6 bytes
+# before the entry's GUID).
+silent_firmware() {
+	local at
+	cp "${SEVMIG%/*}/guest/firmware/sevmig-firmware.bin" "$1"
+	chmod u+w "$1"
+	at=$(LC_ALL=C grep -obUaP '\xe7\x5f\x7f\xf6\x7a\xbc\x71\x42\x8b\x3c\xd0\x2b\x1a\xda\xfd\x9d' "$1" | cut -d: -f1)
+	[ -n "$at" ]
+	printf '\0' | dd of="$1" bs=1 seek=$((at - 6)) conv=notrunc status=none
+}
+
+@test "firmware that takes part says yes, and does so after the move" {
+	mem=32M
+	ready_source --firmware default
+	grep -q '^firmware: sevmig .*, live migration offered' "$dir/src.con"
+	[ "$(says src firmware) $(says src guest)" = "yes yes" ]
+	target_start dst "unix:$dir/b" plat-b --firmware default
+	"$SEVMIG" migrate src "$uri"
+	[ "$(says dst firmware)" = yes ]
+}
+
+@test "firmware that says nothing is a no, here and on the next host" {
+	mem=32M
+	silent_firmware "$dir/silent.bin"
+	ready_source --firmware "$dir/silent.bin"
+	grep -q '^firmware: sevmig .*, live migration not offered' "$dir/src.con"
+	[[ $(says src firmware) == *"says nothing of migration"* ]] || fail "$(says src firmware)"
+	target_start other "unix:$dir/a" plat-b --firmware default
+	refused 'moved: firmware: the image says nothing of migration' "unix:$dir/a"
+	refused 'firmware image is [0-9a-f]{8}\.\.\. there, [0-9a-f]{8}\.\.\. here' "unix:$dir/a" --force firmware
+	target_start dst "unix:$dir/b" plat-b --firmware "$dir/silent.bin"
+	"$SEVMIG" migrate src "$uri" --force firmware
+	[[ $(says dst firmware) == *"says nothing of migration"* ]] || fail "$(says dst firmware)"
+}

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "abi/firmware.h"
 #include "owner/guidtable.h"
 #include "tests/unit/owner_firmware.h"
 
@@ -49,6 +50,22 @@ static void finds_what_the_firmware_says(void **state)
 	assert_int_equal(t.secret.size, 0xc00);
 	assert_int_equal(t.hashes.base, 0x810c00);
 	assert_int_equal(t.hashes.size, 0x400);
+}
+
+static void what_it_says_of_migration_is_found(void **state)
+{
+	const uint32_t yes = FIRMWARE_MIGRATES, both[] = { 1, 1 };
+	struct owner_guidtable t;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(get().migration, 0);
+	firmware_begin(&f);
+	firmware_add(&f, FIRMWARE_MIGRATION_GUID, &yes, 1);
+	assert_int_equal(get().migration, FIRMWARE_MIGRATES);
+	firmware_begin(&f);
+	firmware_add(&f, FIRMWARE_MIGRATION_GUID, both, 2);
+	assert_int_equal(owner_guidtable_get(f.image, sizeof(f.image), &t, &e), -EPROTO);
 }
 
 static void an_area_of_base_or_size_0_is_absent(void **state)
@@ -200,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(finds_what_the_firmware_says, setup),
+		cmocka_unit_test_setup(what_it_says_of_migration_is_found, setup),
 		cmocka_unit_test_setup(an_area_of_base_or_size_0_is_absent, setup),
 		cmocka_unit_test_setup(a_table_without_entries_is_one, setup),
 		cmocka_unit_test_setup(an_image_without_a_footer_has_no_table, setup),
