@@ -4,6 +4,7 @@
 
 #include "vmm/clock.h"
 #include "vmm/impl.h"
+#include "sev/vcpu.h"
 #include "vmm/state.h"
 
 #include <errno.h>
@@ -55,42 +56,73 @@ static void capture_extra(struct vmm_vcpu *v, struct vmm_vcpu_state *s)
 	uint64_t offset = 0;
 	int khz = vmm_vcpu_ioctl(v, KVM_GET_TSC_KHZ, NULL);
 
-	s->extra[STATE_EXTRA_GHCB] = v->ghcb;
 	s->extra[STATE_EXTRA_TSC_KHZ] = khz > 0 ? (uint64_t)khz : 0;
 	s->extra[STATE_EXTRA_HAS_OFFSET] = !vmm_tsc_offset(v, &offset, false);
 	s->extra[STATE_EXTRA_TSC_OFFSET] = offset;
 }
 
+/* What KVM keeps of a vCPU whose registers are its guest's. */
+static int capture_kept(struct vmm_vcpu *v, struct vmm_vcpu_state *s, struct err *e)
+{
+	struct sev_vcpu_kept kept = { .ghcb = v->ghcb };
+	int r = vmm_es(v->vm) ? sev_vcpu_kept(v->vm->mig.sev, v->id, &kept, false) : 0;
+
+	s->extra[STATE_EXTRA_GHCB] = kept.ghcb;
+	return r < 0 ? err_set(e, r, "vCPU %u: this kernel does not say where its GHCB is", v->id)
+		     : 0;
+}
+
+struct capture_call {
+	unsigned long request;
+	const char *name;
+	void *to;
+};
+
+static int capture_calls(struct vmm_vcpu *v, const struct capture_call *c, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (vmm_vcpu_ioctl(v, c[i].request, c[i].to) < 0)
+			return err_set(e, -errno, "vCPU %u: %s: %m", v->id, c[i].name);
+	return 0;
+}
+
+static int capture_registers(struct vmm_vcpu *v, struct vmm_vcpu_state *s, struct err *e)
+{
+	const struct capture_call calls[] = {
+		{ KVM_GET_REGS, "KVM_GET_REGS", &s->regs },
+		{ KVM_GET_XCRS, "KVM_GET_XCRS", &s->xcrs },
+		{ KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS", &s->debugregs },
+	};
+	int r = capture_calls(v, calls, sizeof(calls) / sizeof(calls[0]), e);
+
+	return r ? r : capture_xsave(v, s, e);
+}
+
 static int capture_vcpu(struct vmm_vcpu *v, struct vmm_vcpu_state *s, struct err *e)
 {
 	/* The first two may deliver a start-up interrupt that waits, so they come first. */
-	const struct {
-		unsigned long request;
-		const char *name;
-		void *to;
-	} calls[] = {
+	const struct capture_call calls[] = {
 		{ KVM_GET_MP_STATE, "KVM_GET_MP_STATE", &s->mp_state },
 		{ KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", &s->events },
-		{ KVM_GET_REGS, "KVM_GET_REGS", &s->regs },
 		{ KVM_GET_SREGS, "KVM_GET_SREGS", &s->sregs },
-		{ KVM_GET_XCRS, "KVM_GET_XCRS", &s->xcrs },
 		{ KVM_GET_LAPIC, "KVM_GET_LAPIC", &s->lapic },
-		{ KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS", &s->debugregs },
 	};
-	int r;
+	int r = capture_calls(v, calls, sizeof(calls) / sizeof(calls[0]), e);
 
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (vmm_vcpu_ioctl(v, calls[i].request, calls[i].to) < 0)
-			return err_set(e, -errno, "vCPU %u: %s: %m", v->id, calls[i].name);
-	r = capture_xsave(v, s, e);
+	if (!r && !vmm_es(v->vm))
+		r = capture_registers(v, s, e);
 	if (!r)
 		r = capture_msrs(v, s, e);
+	if (!r)
+		r = capture_kept(v, s, e);
 	capture_extra(v, s);
 	return r;
 }
 
 static int capture_machine(struct vm *vm, struct vmm_state *s, struct err *e)
 {
+	struct sev_vcpu_kept kept = { 0 };
+
 	for (uint32_t i = 0; i < 3; i++) {
 		s->irqchip[i].chip_id = i;
 		if (ioctl(vm->fd, KVM_GET_IRQCHIP, &s->irqchip[i]) < 0)
@@ -101,6 +133,9 @@ static int capture_machine(struct vm *vm, struct vmm_state *s, struct err *e)
 	s->machine[STATE_MACHINE_MIGRATION] = atomic_load(&vm->migration);
 	s->machine[STATE_MACHINE_WRITTEN] = atomic_load(&vm->migration_written);
 	s->machine[STATE_MACHINE_RAN] = vmm_wanted(vm);
+	s->es[STATE_ES] = vmm_es(vm);
+	if (vmm_es(vm) && sev_vcpu_kept(vm->mig.sev, 0, &kept, false) == 0)
+		s->es[STATE_ES_JUMP_TABLE] = kept.jump_table;
 	return vmm_clock_capture(vm, s, e);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 
 #include "base/log.h"
+#include "sev/vcpu.h"
 
 uint32_t vmm_xsave_len(struct vm *vm)
 {
@@ -75,27 +76,50 @@ static int restore_calls(struct vmm_vcpu *v, const struct restore_call *c, size_
 	return 0;
 }
 
-static int restore_vcpu(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, struct err *e)
+static int restore_registers(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, struct err *e)
 {
-	const struct restore_call before[] = {
-		{ KVM_SET_MP_STATE, "KVM_SET_MP_STATE", &s->mp_state },
+	const struct restore_call calls[] = {
 		{ KVM_SET_REGS, "KVM_SET_REGS", &s->regs },
 		{ KVM_SET_SREGS, "KVM_SET_SREGS", &s->sregs },
 		{ KVM_SET_XSAVE, "KVM_SET_XSAVE", s->xsave },
 		{ KVM_SET_XCRS, "KVM_SET_XCRS", &s->xcrs },
-	};
-	const struct restore_call after[] = {
-		{ KVM_SET_LAPIC, "KVM_SET_LAPIC", &s->lapic },
-		{ KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", &s->events },
 		{ KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &s->debugregs },
 	};
-	uint64_t deadline = vmm_clock_saved(s, MSR_TSC_DEADLINE);
-	int r;
 
 	if (s->xsave_len > vmm_xsave_len(v->vm))
 		return err_set(e, -ENOTSUP, "vCPU %u: extended state of %u bytes, %u here", v->id,
 			       s->xsave_len, vmm_xsave_len(v->vm));
-	r = restore_calls(v, before, sizeof(before) / sizeof(before[0]), e);
+	return restore_calls(v, calls, sizeof(calls) / sizeof(calls[0]), e);
+}
+
+/* The rest of an SEV-ES guest's registers came sealed. */
+static int restore_kept(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, uint64_t jump_table,
+			struct err *e)
+{
+	const struct restore_call sregs = { KVM_SET_SREGS, "KVM_SET_SREGS", &s->sregs };
+	struct sev_vcpu_kept kept = { s->extra[STATE_EXTRA_GHCB], jump_table };
+	int r = restore_calls(v, &sregs, 1, e);
+
+	if (r < 0)
+		return r;
+	r = sev_vcpu_kept(v->vm->mig.sev, v->id, &kept, true);
+	return r < 0 ? err_set(e, r, "vCPU %u: this kernel does not take its GHCB's address", v->id)
+		     : 0;
+}
+
+static int restore_vcpu(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, uint64_t jump_table,
+			struct err *e)
+{
+	const struct restore_call before = { KVM_SET_MP_STATE, "KVM_SET_MP_STATE", &s->mp_state };
+	const struct restore_call after[] = {
+		{ KVM_SET_LAPIC, "KVM_SET_LAPIC", &s->lapic },
+		{ KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", &s->events },
+	};
+	uint64_t deadline = vmm_clock_saved(s, MSR_TSC_DEADLINE);
+	int r = restore_calls(v, &before, 1, e);
+
+	if (!r)
+		r = vmm_es(v->vm) ? restore_kept(v, s, jump_table, e) : restore_registers(v, s, e);
 	if (!r)
 		r = restore_msrs(v, s, e);
 	if (!r)
@@ -122,6 +146,9 @@ static int restore_all(struct vm *vm, struct vmm_state *s, struct err *e)
 {
 	int r = restore_check_msrs(vm, s, e);
 
+	if (!r && s->es[STATE_ES] != vmm_es(vm))
+		r = err_set(e, -EPROTO, "state of a guest that is %s SEV-ES, for one that is%s",
+			    vmm_es(vm) ? "not" : "", vmm_es(vm) ? "" : " not");
 	if (!r)
 		r = vmm_serial_state_load(vm->serial, s->serial.p, s->serial.len, e);
 	if (!r)
@@ -133,7 +160,7 @@ static int restore_all(struct vm *vm, struct vmm_state *s, struct err *e)
 	if (!r)
 		r = vmm_clock_restore_tsc(vm, s, e);
 	for (unsigned i = 0; !r && i < vm->nvcpu; i++)
-		r = restore_vcpu(&vm->vcpu[i], &s->vcpu[i], e);
+		r = restore_vcpu(&vm->vcpu[i], &s->vcpu[i], s->es[STATE_ES_JUMP_TABLE], e);
 	if (!r)
 		r = vmm_clock_restore(vm, s, e);
 	return r;

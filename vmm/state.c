@@ -30,6 +30,7 @@ enum {
 	TAG_DEBUGREGS,
 	TAG_EXTRA,
 	TAG_DEVICES,
+	TAG_ES,
 	TAG_N
 };
 
@@ -90,7 +91,11 @@ static const struct record records[TAG_N] = {
 	[TAG_DEBUGREGS] = VCPU_FIXED("debugregs", debugregs),
 	[TAG_EXTRA] = VCPU_FIXED("extra", extra),
 	[TAG_DEVICES] = VM_SPAN("devices", devices),
+	[TAG_ES] = VM_FIXED("es", es),
 };
+
+/* In the VMSAs of an SEV-ES guest, and nowhere else. */
+#define TAGS_HIDDEN (1u << TAG_REGS | 1u << TAG_XSAVE | 1u << TAG_XCRS | 1u << TAG_DEBUGREGS)
 
 _Static_assert(sizeof(struct kvm_msr_entry) == 16, "a record of Linux's ABI");
 _Static_assert(sizeof(struct kvm_regs) == 144, "a record of Linux's ABI");
@@ -150,6 +155,11 @@ static int member_put(struct buf *out, uint16_t tag, uint32_t index, const uint8
 	return record_put(out, tag, index, p, len, e);
 }
 
+static bool record_wanted(const struct vmm_state *s, uint16_t tag)
+{
+	return !(s->es[STATE_ES] && (TAGS_HIDDEN & 1u << tag));
+}
+
 int vmm_state_put(const struct vmm_state *s, struct buf *out, struct err *e)
 {
 	uint8_t head[4];
@@ -162,7 +172,7 @@ int vmm_state_put(const struct vmm_state *s, struct buf *out, struct err *e)
 		enum record_of of = records[tag].of;
 		uint32_t n = of == OF_VCPU ? s->nvcpu : of == OF_CHIP ? 3 : 1;
 
-		for (uint32_t i = 0; !r && i < n; i++)
+		for (uint32_t i = 0; !r && i < n && record_wanted(s, tag); i++)
 			r = member_put(out, tag, i,
 				       of == OF_VCPU ? (const uint8_t *)&s->vcpu[i]
 						     : (const uint8_t *)s,
@@ -281,9 +291,10 @@ static int state_complete(const struct vmm_state *s, struct err *e)
 		if (of == OF_VM && !(s->seen & 1u << tag))
 			return err_set(e, -EPROTO, "state: %s missing", records[tag].name);
 		for (uint32_t i = 0; of == OF_VCPU && i < s->nvcpu; i++)
-			if (!(s->vcpu[i].seen & 1u << tag))
-				return err_set(e, -EPROTO, "state: %s of vCPU %u missing",
-					       records[tag].name, i);
+			if (!(s->vcpu[i].seen & 1u << tag) == record_wanted(s, tag))
+				return err_set(
+					e, -EPROTO, "state: %s of vCPU %u %s", records[tag].name, i,
+					record_wanted(s, tag) ? "missing" : "is not the monitor's");
 	}
 	return 0;
 }
@@ -298,6 +309,9 @@ static int state_sane(const struct vmm_state *s, struct err *e)
 	if (s->machine[STATE_MACHINE_MIGRATION] > 1 || s->machine[STATE_MACHINE_WRITTEN] > 1 ||
 	    s->machine[STATE_MACHINE_RAN] > 1)
 		return err_set(e, -EPROTO, "state: machine flags are neither 0 nor 1");
+	if (s->es[STATE_ES] > 1)
+		return err_set(e, -EPROTO, "state: an SEV-ES guest or not, it says %llu",
+			       (unsigned long long)s->es[STATE_ES]);
 	for (uint32_t i = 0; i < s->nvcpu; i++) {
 		const struct vmm_vcpu_state *v = &s->vcpu[i];
 

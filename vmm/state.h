@@ -5,7 +5,8 @@
  * Everything of a VM that is not memory, as records: { tag u16, version u16, index u32, len u32,
  * bytes }, little endian; the index is the vCPU's (or the interrupt controller's). The first record
  * is HEAD; each of the others is there exactly once for each vCPU, or once. What KVM gives and
- * takes travels in the layout of Linux's x86 ABI.
+ * takes travels in the layout of Linux's x86 ABI. Registers that an SEV-ES guest's vCPUs have in
+ * their VMSAs have no record in its state, and must not.
  *
  * The decoder is pure: it fills a struct vmm_state and nothing has happened before all of it was
  * found good.
@@ -53,11 +54,13 @@ struct vmm_state {
 	struct kvm_pit_state2 pit;
 	struct kvm_clock_data clock;
 	uint64_t machine[3]; /* migration MSR, was it ever written, did the guest run */
+	uint64_t es[2];      /* is it an SEV-ES guest, where its jump table is */
 	struct vmm_state_bytes serial, ports, devices;
 	uint32_t seen;
 	uint32_t seen_chips;
 };
 enum { STATE_MACHINE_MIGRATION, STATE_MACHINE_WRITTEN, STATE_MACHINE_RAN };
+enum { STATE_ES, STATE_ES_JUMP_TABLE };
 
 int must_check vmm_state_init(struct vmm_state *s, uint32_t nvcpu, struct err *e);
 void vmm_state_fini(struct vmm_state *s);

@@ -21,7 +21,8 @@
 #define TAG_XSAVE 10u
 #define TAG_MSRS 12u
 #define TAG_DEVICES 18u
-#define TAG_LAST 18u
+#define TAG_ES 19u
+#define TAG_LAST 19u
 #define VCPUS 2u
 
 static const uint8_t serial_bytes[] = "serial", ports_bytes[] = "ports",
@@ -211,10 +212,36 @@ static void patched(uint16_t tag, uint32_t index, size_t off, uint8_t value, con
 	refuses(&b, why);
 }
 
+/* What is in the VMSAs must be nowhere else, and nobody may bring it. */
+static void state_of_an_es_guest_has_no_registers(void **state)
+{
+	static const uint8_t canary[8] = { 0x7a, 0x11, 0x5e, 0xc2, 0x3d, 0x90, 0x4b, 0xe6 };
+	auto_buf struct buf b = { 0 };
+	struct vmm_state s;
+	struct err e = { 0 };
+
+	(void)state;
+	sample(&s);
+	s.es[STATE_ES] = 1;
+	s.es[STATE_ES_JUMP_TABLE] = 0x12345000;
+	memcpy(&s.vcpu[1].regs.r12, canary, sizeof(canary));
+	memcpy(s.vcpu[0].xsave + 160, canary, sizeof(canary));
+	memcpy(&s.vcpu[0].debugregs.db[1], canary, sizeof(canary));
+	assert_int_equal(vmm_state_put(&s, &b, &e), 0);
+	assert_null(memmem(b.p, b.len, canary, sizeof(canary)));
+	vmm_state_fini(&s);
+	assert_int_equal(vmm_state_init(&s, VCPUS, &e), 0);
+	assert_int_equal(vmm_state_get(b.p, b.len, &s, &e), 0);
+	assert_int_equal(s.es[STATE_ES_JUMP_TABLE], 0x12345000);
+	assert_int_equal(s.vcpu[1].regs.r12, 0);
+	vmm_state_fini(&s);
+	patched(TAG_ES, 0, HEAD_LEN, 1, "regs of vCPU 0 is not the monitor's");
+}
+
 static void wrong_tags_versions_indexes_and_flags_are_refused(void **state)
 {
 	(void)state;
-	patched(TAG_REGS, 0, 0, TAG_LAST + 1, "unknown tag 19");
+	patched(TAG_REGS, 0, 0, TAG_LAST + 1, "unknown tag 20");
 	patched(TAG_REGS, 0, 0, 0, "unknown tag 0");
 	patched(TAG_REGS, 0, 2, 9, "version 9");
 	patched(TAG_REGS, 1, 4, VCPUS, "regs of number 2, there are 2");
@@ -224,6 +251,7 @@ static void wrong_tags_versions_indexes_and_flags_are_refused(void **state)
 	patched(TAG_IRQCHIP, 1, HEAD_LEN, 2, "calls itself 2");
 	patched(TAG_MACHINE, 0, HEAD_LEN, 2, "neither 0 nor 1");
 	patched(TAG_MACHINE, 0, HEAD_LEN + 8, 3, "neither 0 nor 1");
+	patched(TAG_ES, 0, HEAD_LEN + 1, 1, "is not the monitor's");
 	patched(TAG_HEAD, 0, HEAD_LEN, 3, "of 3 vCPUs, this VM has 2");
 	patched(TAG_MSRS, 0, HEAD_LEN + 16, 0x10, "out of order");
 	patched(TAG_SERIAL, 0, 11, 0xff, "bytes");
@@ -285,6 +313,7 @@ int main(void)
 		cmocka_unit_test(every_cut_is_refused),
 		cmocka_unit_test(each_missing_record_is_named),
 		cmocka_unit_test(second_vcpu_without_registers_is_refused),
+		cmocka_unit_test(state_of_an_es_guest_has_no_registers),
 		cmocka_unit_test(each_twin_is_refused),
 		cmocka_unit_test(wrong_tags_versions_indexes_and_flags_are_refused),
 		cmocka_unit_test(wrong_sizes_are_refused),
