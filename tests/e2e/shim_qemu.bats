@@ -8,6 +8,7 @@ load shim
 load measure
 
 : "${OVMF:=/usr/share/OVMF/OVMF_CODE.fd}"
+: "${SEVMIG_FIRMWARE:=${SEVMIG%/*}/guest/firmware/sevmig-firmware.bin}"
 
 setup_file() {
 	export SEVMIG_TESTS_KEYS="$BATS_FILE_TMPDIR/keys"
@@ -55,7 +56,7 @@ qemu_start() {
 			qemu-system-x86_64 -accel kvm -cpu EPYC -m 256M -S -display none -nodefaults \
 			-machine q35,confidential-guest-support=sev0 \
 			-object "sev-guest,id=sev0,cbitpos=$cbit,reduced-phys-bits=1,policy=$policy,\
-dh-cert-file=$dir/vm_godh.b64,session-file=$dir/vm_session.b64" \
+dh-cert-file=$dir/vm_godh.b64,session-file=$dir/vm_session.b64${sev_more:-}" \
 			-drive "if=pflash,unit=0,format=raw,readonly=on,file=$OVMF" \
 			-qmp stdio "$@" 2>"$dir/qemu.log"
 	}
@@ -116,16 +117,19 @@ report_verified() {
 	"$SEVMIG" owner report "$dir/report" "${trust[@]}" --mnonce "$mnonce" "$@"
 }
 
-# secret_arrives: injected by QMP, then read where the guest would.
+# secret_arrives [table]: injected by QMP, then read where the guest would: at an address, or where
+# the firmware's table has its area.
 secret_arrives() {
-	local gpa=1048576 size
+	local gpa=1048576 size at
+	at=", \"gpa\": $gpa"
+	[ "${1:-}" != table ] || { at='' && gpa=$((0x80000)); }
 	head -c 40 /dev/urandom | base64 -w 0 >"$dir/pass"
 	"$SEVMIG" owner secret --secret "736869e5-84f0-4973-92ec-06879ce3da0b:$dir/pass" \
 		--tik "$dir/vm_tik.bin" --tek "$dir/vm_tek.bin" --measurement "$measurement" \
 		--base64 --out "$dir/vm"
 	size=$(wc -c <"$dir/vm_secret.bin")
 	qmp sev-inject-launch-secret "{\"packet-header\": \"$(cat "$dir/vm_secret_header.b64")\",
-		\"secret\": \"$(cat "$dir/vm_secret.b64")\", \"gpa\": $gpa}"
+		\"secret\": \"$(cat "$dir/vm_secret.b64")\"$at}"
 	qmp pmemsave "{\"val\": $gpa, \"size\": $size, \"filename\": \"$dir/memory\"}"
 	grep -qaF "$(cat "$dir/pass")" "$dir/memory" || fail "no secret in the guest's memory"
 	fails grep -qaF "$(cat "$dir/pass")" "$dir/vm_secret.bin"
@@ -194,6 +198,25 @@ recomputed() {
 	fails verified --policy nodbg,es --vcpus 2 --cpu-type EPYC-Milan
 	report_verified
 	secret_arrives
+	qemu_end
+}
+
+# QEMU reads the image's GUID table by itself: where secondary vCPUs start, where hashes and secrets go.
+@test "QEMU finds what it needs in the firmware that comes with sevmig" {
+	OVMF=$SEVMIG_FIRMWARE
+	# What QEMU takes for a Linux: the setup header's magic words, and nothing to run.
+	head -c 8192 /dev/zero >"$dir/vmlinuz"
+	printf '\x01' | dd of="$dir/vmlinuz" bs=1 seek=$((0x1f1)) conv=notrunc status=none
+	printf '\x55\xaa\xeb\x66HdrS\x0c\x02' | dd of="$dir/vmlinuz" bs=1 seek=$((0x1fe)) conv=notrunc status=none
+	session nodbg,es
+	sev_more=,kernel-hashes=on
+	qemu_start 5 -smp 2 -kernel "$dir/vmlinuz" -append quiet
+	all_queries 5
+	verified --policy nodbg,es --vcpus 2 --cpu-type EPYC --kernel-hashes --kernel "$dir/vmlinuz" \
+		--append quiet
+	fails verified --policy nodbg,es --vcpus 2 --cpu-type EPYC --kernel-hashes \
+		--kernel "$dir/vmlinuz" --append loud
+	secret_arrives table
 	qemu_end
 }
 
