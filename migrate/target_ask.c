@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/psp.h"
+#include "sev/es.h"
 #include "stream/verdict.h"
 
 static int verdict_say(struct mig_target *t, const struct lines *differences, struct err *e)
@@ -29,11 +31,14 @@ static int compare(struct mig_target *t, const struct stream_start *m, enum mig_
 				    .nram = m->ram.nram,
 				    .machine = m->machine,
 				    .machine_len = m->machine_len };
+	struct err why;
 
 	_Static_assert(sizeof(from.name) == STREAM_NAME_LEN, "see doc/PROTOCOL.md");
 	memcpy(from.name, m->name, sizeof(from.name));
 	for (uint32_t i = 0; i < m->ram.nram; i++)
 		from.ram[i] = (struct mig_ram){ gpa(m->ram.ram[i].at), m->ram.ram[i].size, NULL };
+	if ((m->policy & PSP_POLICY_ES) && sev_vmsa_movable(t->vm->sev, false, &why) < 0)
+		lines_add(differences, "%s", why.msg);
 	return t->vm->ops->accept(t->vm, &from, how, differences, e);
 }
 

@@ -10,20 +10,34 @@
  * 0x4b564d08.
  */
 
+#include "sev/es.h"
 #include "vmm/impl.h"
 
-enum { SENDS_UNKNOWN, SENDS_YES, SENDS_NO };
+enum { SENDS_UNKNOWN, SENDS_YES, SENDS_NO, SENDS_NO_VCPUS };
 
-/* Asked once: a kernel does not learn it later. */
-static bool host_sends(struct vm *vm)
+static int host_ask(struct vm *vm)
+{
+	struct err why;
+
+	if (!sev_send_offered(vm->mig.sev))
+		return SENDS_NO;
+	return vmm_es(vm) && sev_vmsa_movable(vm->mig.sev, true, &why) < 0 ? SENDS_NO_VCPUS
+									   : SENDS_YES;
+}
+
+/* Asked once: a kernel does not learn it later. NULL: it sends. */
+static const char *host_cannot_send(struct vm *vm)
 {
 	int known = atomic_load(&vm->sends);
 
 	if (known == SENDS_UNKNOWN) {
-		known = sev_send_offered(vm->mig.sev) ? SENDS_YES : SENDS_NO;
+		known = host_ask(vm);
 		atomic_store(&vm->sends, known);
 	}
-	return known == SENDS_YES;
+	if (known == SENDS_NO_VCPUS)
+		return "this kernel has no KVM_SEV_SEND_UPDATE_VMSA, which an SEV-ES guest needs";
+	return known == SENDS_NO ? "the platform or its driver does not know the SEND commands"
+				 : NULL;
 }
 
 static const char *host_no(struct vm *vm)
@@ -34,9 +48,7 @@ static const char *host_no(struct vm *vm)
 		return "this KVM does not report MAP_GPA_RANGE";
 	if (__atomic_load_n(&vm->pages.lost, __ATOMIC_RELAXED))
 		return "the list of shared pages is incomplete (out of memory earlier)";
-	if (!host_sends(vm))
-		return "the platform or its driver does not know the SEND commands";
-	return NULL;
+	return host_cannot_send(vm);
 }
 
 static const char *firmware_no(struct vm *vm)

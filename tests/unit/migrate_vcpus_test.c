@@ -96,7 +96,7 @@ static void a_kernel_that_cannot_receive_vcpus_is_named_before_the_first_page(vo
 	rig_move(&rig);
 	assert_stayed(
 		"this kernel has no KVM_SEV_RECEIVE_UPDATE_VMSA: an SEV-ES guest cannot come");
-	assert_int_equal(rig.target_stats.pages_private, 0);
+	assert_int_equal(rig.target_stats.pages_total, 0);
 }
 
 static void a_plain_guest_needs_neither(void **state)

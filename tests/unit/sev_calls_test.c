@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "sev/es.h"
 #include "tests/unit/sev_fixture.h"
 
 static int answer;  /* of every op and issue */
@@ -80,8 +81,8 @@ static void every_call_names_its_command(void **state)
 	struct sev_peer_certs certs = { 0 };
 	struct sev_user_data_status status;
 	struct sev_guest_status guest;
-	uint8_t b[SEV_CERT_LEN] = { 0 };
-	struct err e[16] = { 0 };
+	uint8_t b[SEV_VMSA_PACKET_LEN] = { 0 };
+	struct err e[19] = { 0 };
 	static const char *const names[] = {
 		"INIT",
 		"LAUNCH_START",
@@ -99,6 +100,9 @@ static void every_call_names_its_command(void **state)
 		"RECEIVE_FINISH",
 		"PLATFORM_STATUS",
 		"PDH_CERT_EXPORT",
+		"LAUNCH_UPDATE_VMSA",
+		"SEND_UPDATE_VMSA",
+		"RECEIVE_UPDATE_VMSA",
 	};
 	uint32_t policy;
 
@@ -121,12 +125,41 @@ static void every_call_names_its_command(void **state)
 	assert_int_equal(sev_receive_finish(&vm, &e[13]), -EIO);
 	assert_int_equal(sev_platform_status(&platform, &status, &e[14]), -EIO);
 	assert_int_equal(sev_certs_export(&platform, &certs, &e[15]), -EIO);
-	for (size_t i = 0; i < 16; i++) {
+	assert_int_equal(sev_launch_update_vmsa(&vm, &e[16]), -EIO);
+	assert_int_equal(sev_send_update_vmsa(&vm, 0, b, b, &e[17]), -EIO);
+	assert_int_equal(sev_receive_update_vmsa(&vm, 0, b, b, &e[18]), -EIO);
+	for (size_t i = 0; i < 19; i++) {
 		char want[80];
 
 		snprintf(want, sizeof(want), "%s: firmware: INVALID_GUEST_STATE (0x02)", names[i]);
 		assert_string_equal(e[i].msg, want);
 	}
+}
+
+/* Its parameters are nowhere: a kernel that reads them knows the command. */
+static void a_kernel_without_the_vcpu_commands_is_told_by_its_errno(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	fw = 0;
+	answer = -EFAULT;
+	assert_int_equal(sev_vmsa_movable(&vm, true, &e), 0);
+	assert_int_equal(seen.id, KVM_SEV_SEND_UPDATE_VMSA);
+	assert_int_equal(seen.data, 0);
+	assert_int_equal(sev_vmsa_movable(&vm, false, &e), 0);
+	assert_int_equal(seen.id, KVM_SEV_RECEIVE_UPDATE_VMSA);
+	answer = -EINVAL;
+	assert_int_equal(sev_vmsa_movable(&vm, true, &e), -EOPNOTSUPP);
+	assert_string_equal(e.msg, "this kernel has no KVM_SEV_SEND_UPDATE_VMSA: an SEV-ES guest "
+				   "cannot leave this host");
+	assert_int_equal(sev_vmsa_movable(&vm, false, &e), -EOPNOTSUPP);
+	assert_string_equal(e.msg, "this kernel has no KVM_SEV_RECEIVE_UPDATE_VMSA: an SEV-ES "
+				   "guest cannot come to this host");
+	answer = -ENOTTY;
+	assert_int_equal(sev_vmsa_movable(&vm, true, &e), -ENOTTY);
+	answer = 0; /* which no kernel says of parameters it cannot read */
+	assert_int_equal(sev_vmsa_movable(&vm, true, &e), -EPROTO);
 }
 
 static void a_failing_call_leaves_what_it_was_to_fill(void **state)
@@ -200,6 +233,7 @@ int main(void)
 		cmocka_unit_test(a_firmware_status_is_named),
 		cmocka_unit_test(an_errno_comes_with_what_to_do),
 		cmocka_unit_test(every_call_names_its_command),
+		cmocka_unit_test(a_kernel_without_the_vcpu_commands_is_told_by_its_errno),
 		cmocka_unit_test(a_failing_call_leaves_what_it_was_to_fill),
 		cmocka_unit_test(success_leaves_the_error_alone),
 		cmocka_unit_test(lengths_beyond_the_structs_are_refused_here),
