@@ -139,18 +139,46 @@ static int ops_adopt(void *ctx, struct err *e)
 	return run_target_adopt(ctx, e);
 }
 
-static int digest_get(struct run *r, char answer[CONTROL_ANSWER_MAX], struct err *e)
+static int digest_get(struct run *r, json_t **answer, struct err *e)
 {
 	uint8_t digest[32];
+	char hex[2 * sizeof(digest) + 1];
 	int ret = vm_debug_digest(r->vm, digest, e);
 
-	for (unsigned i = 0; ret == 0 && i < sizeof(digest); i++)
-		snprintf(answer + 2 * i, 3, "%02x", digest[i]);
+	if (ret < 0)
+		return ret;
+	for (unsigned i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	*answer = json_pack("{s:s}", "digest", hex);
+	return 0;
+}
+
+/* More than these would not fit into a line that a client takes. */
+#define SHARED_RANGES_MAX 20000u
+
+/* Frame numbers: first, and one after the last. */
+static int shared_get(struct run *r, json_t **answer, struct err *e)
+{
+	struct mig_vm *mig = vm_migratable(r->vm);
+	auto_of(json) json_t *all = json_array();
+	struct ranges set;
+	int ret;
+
+	ranges_init(&set);
+	ret = mig->ops->shared(mig, MIG_GET, &set, e);
+	if (ret == 0 && set.n > SHARED_RANGES_MAX)
+		ret = err_set(e, -E2BIG, "%zu ranges are too many to show", set.n);
+	for (size_t i = 0; ret == 0 && i < set.n; i++)
+		json_array_append_new(all, json_pack("[I, I]", (json_int_t)set.v[i].start,
+						     (json_int_t)set.v[i].end));
+	ranges_fini(&set);
+	if (ret == 0)
+		*answer = json_pack("{s:O}", "frames", all);
 	return ret;
 }
 
-static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args *a,
-		     char answer[CONTROL_ANSWER_MAX], struct err *e)
+static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args *a, json_t **answer,
+		     struct err *e)
 {
 	struct run *r = ctx;
 	int ret = idle_check(r, e);
@@ -161,6 +189,8 @@ static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args 
 		return vm_console_write(r->vm, a->data, strlen(a->data), e);
 	if (cmd == CONTROL_DEBUG_DUMP_SHARED)
 		return vm_debug_dump_shared(r->vm, a->path, e);
+	if (cmd == CONTROL_QUERY_SHARED)
+		return shared_get(r, answer, e);
 	if (vm_state(r->vm) == VM_RUNNING)
 		return err_set(e, -EBUSY, "the guest is running: stop it first");
 	return digest_get(r, answer, e);

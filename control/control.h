@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/err.h"
 #include "control/request.h"
 #include "migrate/migrate.h"
@@ -20,7 +22,6 @@
 
 #define CONTROL_CLIENTS_MAX 16u
 #define CONTROL_QUEUE_MAX (1u << 20) /* bytes a client may leave unread */
-#define CONTROL_ANSWER_MAX 129u
 
 enum control_role { CONTROL_ROLE_NONE, CONTROL_ROLE_SOURCE, CONTROL_ROLE_TARGET };
 
@@ -57,9 +58,10 @@ struct control_ops {
 	int (*migrate_cancel)(void *ctx, struct err *e);
 	int (*parameters)(void *ctx, const struct control_args *a, struct err *e);
 	int (*adopt)(void *ctx, struct err *e);
-	/* x-debug-digest, x-debug-dump-shared, x-console-write; answer may stay empty. */
-	int (*guest)(void *ctx, enum control_cmd cmd, const struct control_args *a,
-		     char answer[CONTROL_ANSWER_MAX], struct err *e);
+	/* x-query-shared, x-debug-digest, x-debug-dump-shared, x-console-write; the answer is the
+	 * caller's, and may stay NULL. */
+	int (*guest)(void *ctx, enum control_cmd cmd, const struct control_args *a, json_t **answer,
+		     struct err *e);
 	void (*quit)(void *ctx);
 };
 

@@ -66,6 +66,7 @@ static const struct {
 	[CONTROL_CONT] = { "cont", no_args },
 	[CONTROL_QUIT] = { "quit", no_args },
 	[CONTROL_ADOPT] = { "x-adopt", no_args },
+	[CONTROL_QUERY_SHARED] = { "x-query-shared", no_args },
 	[CONTROL_DEBUG_DIGEST] = { "x-debug-digest", no_args },
 	[CONTROL_DEBUG_DUMP_SHARED] = { "x-debug-dump-shared", path_args },
 	[CONTROL_CONSOLE_WRITE] = { "x-console-write", data_args },

@@ -145,13 +145,11 @@ static json_t *query_run(struct control_server *s, enum control_cmd cmd, struct 
 
 static json_t *guest_run(struct control_server *s, const struct control_request *r, struct err *e)
 {
-	char answer[CONTROL_ANSWER_MAX] = "";
+	json_t *answer = NULL;
 
-	if (s->ops->guest(s->ctx, r->cmd, &r->args, answer, e) < 0)
+	if (s->ops->guest(s->ctx, r->cmd, &r->args, &answer, e) < 0)
 		return NULL;
-	if (r->cmd == CONTROL_DEBUG_DIGEST)
-		return json_pack("{s:s}", "digest", answer);
-	return json_object();
+	return answer ? answer : json_object();
 }
 
 static int action_run(struct control_server *s, const struct control_request *r, struct err *e)
@@ -179,7 +177,7 @@ static json_t *request_run(struct control_server *s, const struct control_reques
 {
 	if (r->cmd >= CONTROL_QUERY_VERSION && r->cmd <= CONTROL_QUERY_MEASURE)
 		return query_run(s, r->cmd, e);
-	if (r->cmd >= CONTROL_DEBUG_DIGEST)
+	if (r->cmd >= CONTROL_QUERY_SHARED)
 		return guest_run(s, r, e);
 	return action_run(s, r, e) < 0 ? NULL : json_object();
 }

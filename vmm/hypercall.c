@@ -7,6 +7,7 @@
 #include <linux/kvm_para.h>
 
 #include "base/gpa.h"
+#include "base/log.h"
 
 /* KVM_HC_MAP_GPA_RANGE's attributes (Linux, Documentation/virt/kvm/x86/hypercalls.rst). The size
  * is a hint, the count is always in 4 KiB pages. */
@@ -150,5 +151,8 @@ int64_t vmm_hypercall(struct vmm_pages *p, uint64_t nr, uint64_t a0, uint64_t a1
 		return -KVM_EINVAL;
 	}
 	__atomic_fetch_add(&p->conversions, 1, __ATOMIC_RELAXED);
+	log_debug("hypercall", "MAP_GPA_RANGE frames %#llx-%#llx %s",
+		  (unsigned long long)(a0 >> PAGE_SHIFT), (unsigned long long)end,
+		  a2 & MAP_ENCRYPTED ? "private" : "shared");
 	return 0;
 }

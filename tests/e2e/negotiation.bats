@@ -19,6 +19,12 @@ says() { # NAME PARTY: "yes", or the reason why not
 		jq -r --arg who "$2" '."x-sevmig".negotiation[$who] | if .ready then "yes" else .reason end'
 }
 
+# declared LOG: what the hypercalls in it add up to, as x-query-shared shows it.
+declared() {
+	sed -nE 's/.*MAP_GPA_RANGE frames (0x[0-9a-f]+)-(0x[0-9a-f]+) (shared|private)$/\1 \2 \3/p' "$1" |
+		"$BATS_TEST_DIRNAME/shared_list"
+}
+
 ready_source() {
 	guest_start src plat-a a "$@"
 	wait_line "$dir/src.con" '^tick 3$'
@@ -35,14 +41,20 @@ refused() {
 }
 
 @test "three times yes, and the list of shared pages with it, go from A to B to C" {
-	ready_source
-	local who
+	ready_source --debug hypercall
+	local who list
+	"$SEVMIG" qmp src stop >"$dir/stop.out"
+	list=$("$SEVMIG" qmp src x-query-shared)
+	[ "$list" = "$(declared "$dir/src.log")" ] || fail "the list is $list"
+	[ "$(jq '[.frames[] | .[1] - .[0]] | add' <<<"$list")" -ge 16 ] # of shared=64K
 	for who in host firmware guest; do
 		[ "$(says src $who)" = yes ] || fail "$who: $(says src $who)"
 	done
 	[ "$("$SEVMIG" status src | grep -cE '^(host|firmware|guest) +says +yes$')" -eq 3 ]
 	target_start b "unix:$dir/b.mig"
 	"$SEVMIG" migrate src "$uri"
+	[ "$("$SEVMIG" qmp b x-query-shared)" = "$list" ] || fail "another list arrived"
+	"$SEVMIG" qmp b cont >"$dir/cont.out"
 	wait_line "$dir/b.con" '^tick '
 	[ "$(says b guest)" = yes ]
 	target_start c "unix:$dir/c.mig" plat-a

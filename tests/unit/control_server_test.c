@@ -91,14 +91,14 @@ static int fake_adopt(void *ctx, struct err *e)
 }
 
 static int fake_guest(void *ctx, enum control_cmd cmd, const struct control_args *a,
-		      char answer[CONTROL_ANSWER_MAX], struct err *e)
+		      json_t **answer, struct err *e)
 {
 	struct fake *f = ctx;
 
 	if (cmd == CONTROL_DEBUG_DIGEST && f->state.vm == VM_RUNNING)
 		return err_set(e, -EBUSY, "the guest is running");
 	if (cmd == CONTROL_DEBUG_DIGEST)
-		snprintf(answer, CONTROL_ANSWER_MAX, "abcd");
+		*answer = json_pack("{s:s}", "digest", "abcd");
 	else
 		asked_set(f, a->path ? a->path : a->data);
 	return 0;
