@@ -3,6 +3,7 @@
 
 /* A migration handler over fake memory, driven by its mailbox as a host would. */
 
+#include <cpuid.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -82,6 +83,15 @@ static inline bool side_random(void *p, size_t len)
 	return true;
 }
 
+/* clang 14's __builtin_cpu_supports() does not know vaes. */
+static inline bool side_has_vaes(void)
+{
+	unsigned eax, ebx, ecx = 0, edx;
+
+	return __builtin_cpu_supports("avx512vl") &&
+	       __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ecx & bit_VAES);
+}
+
 static inline struct side *side_new(struct side_owner o)
 {
 	struct side *s = aligned_alloc(_Alignof(struct side), sizeof(*s));
@@ -101,9 +111,7 @@ static inline struct side *side_new(struct side_owner o)
 		.page = side_page,
 		.random = side_random,
 		.ctx = s,
-		.cipher = __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx512vl")
-				  ? HANDLER_CIPHER_VAES
-				  : HANDLER_CIPHER_SSE,
+		.cipher = side_has_vaes() ? HANDLER_CIPHER_VAES : HANDLER_CIPHER_SSE,
 	};
 	side_secret_put(s, o);
 	handler_init(&s->h, &s->env);
