@@ -44,3 +44,7 @@ many_moves() {
 @test "twenty migrations in a row of an SEV-ES guest, every page equal at each arrival" {
 	many_moves
 }
+
+@test "and of one with firmware and four processors" {
+	many_moves --firmware default --vcpus 4
+}
