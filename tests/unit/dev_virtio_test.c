@@ -2,6 +2,8 @@
 #include "tests/unit/dev_driver.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 
 #define SLOT 1u
 #define OUT 1u /* the console's queue for output; 0 is for input */
@@ -314,6 +316,57 @@ static void index_moves_across_its_wrap(void **state)
 	util_guest_free(g);
 }
 
+/* --- threads -------------------------------------------------------------------------------- */
+
+static void *restless(void *arg)
+{
+	struct util_guest *g = arg;
+	struct err e = { 0 };
+
+	for (unsigned i = 0; i < 300; i++) {
+		auto_buf struct buf state = { 0 };
+
+		dev_bus_pause(g->bus);
+		if (dev_bus_state_save(g->bus, &state, &e) < 0)
+			return g;
+		dev_bus_resume(g->bus);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Registers from one thread, pauses from another, the work in the device's: nothing is lost. */
+static void threads_get_every_request_done(void **state)
+{
+	struct util_guest *g = one(1ull << VIRTIO_RING_F_EVENT_IDX);
+	uint16_t *avail = util_at(g, UTIL_DRIVER(OUT) + 2, 2);
+	const uint16_t *used = util_at(g, UTIL_DEVICE(OUT) + 2, 2);
+	struct err e = { 0 };
+	pthread_t other;
+	void *failed;
+
+	(void)state;
+	for (unsigned i = 0; i < UTIL_SIZE; i++) {
+		util_desc(g, OUT, i, UTIL_DATA + i, 1, 0, 0);
+		util_word_set(g, UTIL_DRIVER(OUT) + 4 + 2 * i, (uint16_t)i);
+	}
+	assert_int_equal(dev_bus_start(g->bus, &e), 0);
+	assert_int_equal(pthread_create(&other, NULL, restless, g), 0);
+	for (uint16_t n = 1; n <= 2000; n++) {
+		while ((uint16_t)(n - 1 - __atomic_load_n(used, __ATOMIC_ACQUIRE)) >= UTIL_SIZE)
+			sched_yield();
+		__atomic_store_n(avail, n, __ATOMIC_RELEASE);
+		util_write(g, SLOT, UTIL_NOTIFY, 2, OUT);
+		assert_false(util_broken(g, SLOT));
+	}
+	assert_int_equal(pthread_join(other, &failed), 0);
+	assert_null(failed);
+	while (__atomic_load_n(used, __ATOMIC_ACQUIRE) != 2000)
+		sched_yield();
+	util_guest_free(g);
+	assert_int_equal(nprinted, 2000);
+}
+
 static void every_cut_of_the_state_is_refused(void **state)
 {
 	struct dev_virtio *dev;
@@ -371,6 +424,7 @@ int main(void)
 		cmocka_unit_test(paused_device_looks_at_nothing),
 		cmocka_unit_test(what_was_asked_before_the_move_is_done_after_it_once),
 		cmocka_unit_test(index_moves_across_its_wrap),
+		cmocka_unit_test(threads_get_every_request_done),
 		cmocka_unit_test(every_cut_of_the_state_is_refused),
 		cmocka_unit_test(state_of_other_devices_is_refused),
 	};
