@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
+#include "sev/es.h"
 #include "tests/unit/sev_client.h"
 
 static struct client c[5];
@@ -265,6 +266,7 @@ static void vcpus_travel_only_where_the_kernel_is_hygons(void **state)
 	struct kvm_sev_launch_measure m = { (uintptr_t)out, sizeof(out) };
 	struct update_vmsa p = { 0 };
 	struct client from, to;
+	struct err e = { 0 };
 
 	(void)state;
 	client_open(&from, 0, true, false);
@@ -293,6 +295,11 @@ static void vcpus_travel_only_where_the_kernel_is_hygons(void **state)
 	expect(&c[0], KVM_SEV_INIT, NULL, 0, 0);
 	expect(&c[0], KVM_SEV_SEND_UPDATE_VMSA, &p, -EINVAL, UNTOUCHED); /* as mainline */
 	expect(&c[0], KVM_SEV_RECEIVE_UPDATE_VMSA, &p, -EINVAL, UNTOUCHED);
+	for (int send = 0; send < 2; send++) { /* and it can be told without doing anything */
+		assert_int_equal(sev_vmsa_movable(from.vm, send, &e), 0);
+		assert_int_equal(sev_vmsa_movable(to.vm, send, &e), 0);
+		assert_int_equal(sev_vmsa_movable(c[0].vm, send, &e), -EOPNOTSUPP);
+	}
 	sev_vm_free(from.vm);
 	sev_vm_free(to.vm);
 }
