@@ -43,6 +43,8 @@ static const struct opt run_opts[] = {
 		"guest owner's broker, which gives session and key; with --tls-dir"),
 	opt_str(struct run_cfg, broker_guest, "broker-guest", "NAME",
 		"what the broker calls this guest; default its --name"),
+	opt_bool(struct run_cfg, hold, "hold",
+		 "measure, then wait for the owner: sev-inject-launch-secret, and cont to run"),
 	opt_uint(struct run_cfg, cbit, "cbit", "N",
 		 "C-bit position on a software platform; default what the host can do"),
 	opt_str(struct run_cfg, console, "console", "FILE",
@@ -82,6 +84,8 @@ static int cfg_check(struct run_cfg *cfg)
 		return cli_usage(&run_cmd, "--name and --platform must be given");
 	if (!cfg->kernel && !cfg->incoming)
 		return cli_usage(&run_cmd, "--kernel or --incoming must be given");
+	if (cfg->hold && (cfg->incoming || cfg->broker))
+		return cli_usage(&run_cmd, "--hold is for a launch without a broker");
 	if (!cfg->dh != !cfg->session)
 		return cli_usage(&run_cmd, "--dh and --session belong together");
 	if (cfg->broker && cfg->session)

@@ -25,7 +25,7 @@ struct run_cfg {
 	uint64_t memory;
 	unsigned vcpus, cbit;
 	uint32_t policy_bits;
-	bool debug_digest, no_migration;
+	bool debug_digest, no_migration, hold;
 	struct opt_list disks, nets;
 	bool rng;
 	unsigned console_device;
@@ -68,6 +68,12 @@ struct run_target {
 	int wake_fd; /* the thread looks again */
 };
 
+/* --hold: the launch waits between measurement and end. */
+struct run_hold {
+	bool waits;
+	uint32_t secret_at; /* where the firmware wants secrets; 0: nowhere */
+};
+
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_ENDED, RUN_MOVED, RUN_UNKNOWN, RUN_FAILED };
 
 struct run {
@@ -90,6 +96,7 @@ struct run {
 	struct sev_guest_status sev; /* as it was when nothing was moving */
 	unsigned default_downtime;
 	uint64_t default_bandwidth;
+	struct run_hold hold;
 	bool quit;
 };
 
@@ -115,9 +122,17 @@ int must_check run_broker_begin(struct run_broker *b, struct run *r, struct vm_b
 				struct err *e);
 void run_broker_fini(struct run_broker *b);
 
+/* run_hold.c: vm_boot()'s secret; "cont" (false: nothing waits); "sev-inject-launch-secret". */
+int must_check run_hold(void *ctx, const uint8_t *measurement, struct vm_secret *out,
+			struct err *e);
+bool run_hold_release(struct run *r);
+int must_check run_hold_secret(struct run *r, const struct control_args *a, struct err *e);
+
 /* run_loop.c: until it is over. */
 enum run_end run_loop(struct run *r);
 void run_wake(struct run *r);
+/* A descriptor that is readable when a signal asks for the end. */
+int run_signals_open(void);
 /* Ask the Secure Processor for the guest's status anew; while nothing moves. */
 void run_sev_refresh(struct run *r);
 

@@ -34,7 +34,7 @@ void run_sev_refresh(struct run *r)
 }
 
 /* The signals were blocked before the first thread was made, so only this sees them. */
-static int signals_open(void)
+int run_signals_open(void)
 {
 	sigset_t set;
 
@@ -124,7 +124,7 @@ enum run_end run_loop(struct run *r)
 {
 	bool typing =
 		r->cfg->console && strcmp(r->cfg->console, "stdio") == 0 && isatty(STDIN_FILENO);
-	auto_fd int signals = signals_open();
+	auto_fd int signals = run_signals_open();
 	struct pollfd p[P_N] = {
 		[P_SIGNAL] = { signals, POLLIN, 0 },
 		[P_WAKE] = { r->wake_fd, POLLIN, 0 },

@@ -96,6 +96,8 @@ static int ops_run(void *ctx, bool on, struct err *e)
 
 	if (ret < 0)
 		return ret;
+	if (on && run_hold_release(r))
+		return 0;
 	switch (vm_state(r->vm)) {
 	case VM_RUNNING:
 		return on ? 0 : vm_pause(r->vm, e);
@@ -185,6 +187,8 @@ static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args 
 
 	if (ret < 0)
 		return ret;
+	if (cmd == CONTROL_INJECT_SECRET)
+		return run_hold_secret(r, a, e);
 	if (cmd == CONTROL_CONSOLE_WRITE)
 		return vm_console_write(r->vm, a->data, strlen(a->data), e);
 	if (cmd == CONTROL_DEBUG_DUMP_SHARED)

@@ -111,6 +111,11 @@ static int guest_boot(struct run *r, struct err *e)
 	boot.dh_len = dh.len;
 	boot.session = session.p;
 	boot.session_len = session.len;
+	if (r->cfg->hold) {
+		r->hold.secret_at = r->firmware.table.secret.base;
+		boot.secret = run_hold;
+		boot.secret_ctx = r;
+	}
 	if (r->cfg->broker)
 		ret = run_broker_begin(&broker, r, &boot, e);
 	return ret < 0 ? ret : vm_boot(r->vm, &boot, e);
@@ -156,10 +161,12 @@ int run_init(struct run *r, const struct run_cfg *cfg, struct err *e)
 		ret = cli_firmware_image_read(&r->firmware, cfg->firmware, e);
 	if (ret == 0)
 		ret = machine_make(r, e);
+	if (ret == 0 && cfg->hold)
+		ret = server_start(r, e);
 	if (ret == 0)
 		ret = guest_load(r, e);
 	cli_firmware_fini(&r->firmware);
-	if (ret == 0)
+	if (ret == 0 && !cfg->hold)
 		ret = server_start(r, e);
 	if (ret == 0)
 		ret = cfg->incoming ? run_target_start(r, e) : vm_start(r->vm, e);

@@ -58,8 +58,8 @@ struct control_ops {
 	int (*migrate_cancel)(void *ctx, struct err *e);
 	int (*parameters)(void *ctx, const struct control_args *a, struct err *e);
 	int (*adopt)(void *ctx, struct err *e);
-	/* x-query-shared, x-debug-digest, x-debug-dump-shared, x-console-write; the answer is the
-	 * caller's, and may stay NULL. */
+	/* sev-inject-launch-secret, x-query-shared, x-debug-digest, x-debug-dump-shared,
+	 * x-console-write; the answer is the caller's, and may stay NULL. */
 	int (*guest)(void *ctx, enum control_cmd cmd, const struct control_args *a, json_t **answer,
 		     struct err *e);
 	void (*quit)(void *ctx);

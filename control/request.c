@@ -45,6 +45,12 @@ static const struct arg parameters_args[] = {
 	{ ARG_END },
 };
 static const struct arg path_args[] = { arg_text(path, "path", true), { ARG_END } };
+static const struct arg secret_args[] = {
+	arg_text(packet_header, "packet-header", true),
+	arg_text(secret, "secret", true),
+	arg_num(gpa, "gpa"),
+	{ ARG_END },
+};
 static const struct arg data_args[] = { arg_text(data, "data", true), { ARG_END } };
 
 static const struct {
@@ -66,6 +72,7 @@ static const struct {
 	[CONTROL_CONT] = { "cont", no_args },
 	[CONTROL_QUIT] = { "quit", no_args },
 	[CONTROL_ADOPT] = { "x-adopt", no_args },
+	[CONTROL_INJECT_SECRET] = { "sev-inject-launch-secret", secret_args },
 	[CONTROL_QUERY_SHARED] = { "x-query-shared", no_args },
 	[CONTROL_DEBUG_DIGEST] = { "x-debug-digest", no_args },
 	[CONTROL_DEBUG_DUMP_SHARED] = { "x-debug-dump-shared", path_args },

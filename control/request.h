@@ -33,6 +33,7 @@ enum control_cmd {
 	CONTROL_CONT,
 	CONTROL_QUIT,
 	CONTROL_ADOPT,
+	CONTROL_INJECT_SECRET,
 	CONTROL_QUERY_SHARED,
 	CONTROL_DEBUG_DIGEST,
 	CONTROL_DEBUG_DUMP_SHARED,
@@ -48,8 +49,10 @@ struct control_num {
 /* The arguments of all commands; those a command does not take are NULL, false, not given. The
  * strings belong to the request. */
 struct control_args {
-	const char *uri, *root, *allow, *tls_dir, *tls_peer, *path, *data, *force;
-	struct control_num max_downtime, max_passes, max_bandwidth, downtime_limit, commit_wait;
+	const char *uri, *root, *allow, *tls_dir, *tls_peer, *path, *data, *force, *packet_header,
+		*secret;
+	struct control_num max_downtime, max_passes, max_bandwidth, downtime_limit, commit_wait,
+		gpa;
 	bool dry_run;
 };
 

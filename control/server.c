@@ -177,7 +177,7 @@ static json_t *request_run(struct control_server *s, const struct control_reques
 {
 	if (r->cmd >= CONTROL_QUERY_VERSION && r->cmd <= CONTROL_QUERY_MEASURE)
 		return query_run(s, r->cmd, e);
-	if (r->cmd >= CONTROL_QUERY_SHARED)
+	if (r->cmd >= CONTROL_INJECT_SECRET)
 		return guest_run(s, r, e);
 	return action_run(s, r, e) < 0 ? NULL : json_object();
 }

@@ -94,7 +94,7 @@ struct vm {
 	struct dev_virtio *virtio_console; /* the bus's, or NULL */
 	struct vmm_console console;
 	uint8_t measurement[SEV_MEASURE_LEN];
-	bool measured;
+	atomic_bool measured;
 	uint64_t accepted_ns; /* incoming: when the source was told yes */
 
 	/* Value of MSR_MIGRATION, and whether the guest ever wrote it. */

@@ -51,18 +51,23 @@ static int range_encrypt(void *ctx, uint8_t *shared, size_t len, struct err *e)
 static int launch_secret(struct vm *vm, const struct vm_boot *boot, struct err *e)
 {
 	struct vm_secret s = { 0 };
-	uint8_t *at;
 	int r = boot->secret ? boot->secret(boot->secret_ctx, vm->measurement, &s, e) : 1;
 
 	if (r == 1)
 		return 0;
 	if (r < 0)
 		return err_wrap(e, r, "the guest owner's secret");
-	at = vmm_memory_at(&vm->mem, s.at, s.len);
+	return vm_launch_secret(vm, &s, e);
+}
+
+int vm_launch_secret(struct vm *vm, const struct vm_secret *s, struct err *e)
+{
+	uint8_t *at = vmm_memory_at(&vm->mem, s->at, s->len);
+
 	if (!at)
 		return err_set(e, -EINVAL, "the guest owner's secret: %zu bytes at %#llx: no RAM",
-			       s.len, (unsigned long long)s.at.v);
-	return sev_launch_secret(vm->mig.sev, s.hdr, at, s.packet, s.len, e);
+			       s->len, (unsigned long long)s->at.v);
+	return sev_launch_secret(vm->mig.sev, s->hdr, at, s->packet, s->len, e);
 }
 
 /* Without firmware: the kernel's entry is where the guest begins. */

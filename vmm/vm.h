@@ -127,6 +127,8 @@ enum vm_end vm_end(struct vm *vm, const char **why);
 /* Readable whenever the state changed by itself (guest ended). */
 int vm_event_fd(const struct vm *vm);
 /* The launch measurement, or NULL before vm_boot(). */
+/* LAUNCH_SECRET, while vm_boot() waits in its secret(); any thread. */
+int must_check vm_launch_secret(struct vm *vm, const struct vm_secret *s, struct err *e);
 const uint8_t *vm_measurement(const struct vm *vm);
 /* Value of MSR 0x4b564d08, and whether it was ever written. */
 bool vm_migration_msr(struct vm *vm, uint64_t *value);

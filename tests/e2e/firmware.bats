@@ -70,3 +70,55 @@ teardown() { case_teardown; }
 	wait_line "$dir/src.con" '^testguest: 2 processors, 1 by the AP jump table' 40
 	wait_line "$dir/src.con" '^cpu 1 tick 5$' 30
 }
+
+# held POLICY OPTION...: a launch with the owner's session that waits for the owner.
+held() {
+	"$SEVMIG" platform export "$keys/plat-a" --out "$dir/certs"
+	"$SEVMIG" owner session --chain "$dir/certs/pdh.cert" --chain "$dir/certs/cert_chain" \
+		--chain "$dir/certs/ask_ark" --root "$dir/certs/ark.cert" --policy nodbg --out "$dir/vm"
+	guest_start src plat-a a --dh "$dir/vm_godh.cert" --session "$dir/vm_launch_blob.bin" --hold "$@"
+	wait_line "$dir/src.log" 'src is measured and waits for its owner'
+}
+
+# secret_make: from what is measured now, as arguments for the control socket.
+secret_make() {
+	head -c 40 /dev/urandom | base64 -w 0 >"$dir/pass"
+	"$SEVMIG" owner secret --secret "736869e5-84f0-4973-92ec-06879ce3da0b:$dir/pass" \
+		--tik "$dir/vm_tik.bin" --tek "$dir/vm_tek.bin" --base64 --out "$dir/vm" \
+		--measurement "$("$SEVMIG" qmp src query-sev-launch-measure | jq -r .data)"
+}
+
+@test "a held launch takes the owner's secret where the firmware wants it, and then runs" {
+	held --firmware "$SEVMIG_FIRMWARE"
+	[ "$(state_of src)" = prelaunch ]
+	"$SEVMIG" qmp src query-sev | jq -e '.state == "launch-secret"'
+	secret_make
+	"$SEVMIG" qmp src sev-inject-launch-secret "packet-header=$(cat "$dir/vm_secret_header.b64")" \
+		"secret=$(cat "$dir/vm_secret.b64")"
+	# A packet that somebody has changed, and one after the launch has ended.
+	run "$SEVMIG" qmp src sev-inject-launch-secret \
+		"packet-header=$(cat "$dir/vm_secret_header.b64")" "secret=$(head -c 64 /dev/zero | base64 -w 0)"
+	[ "$status" -eq 1 ]
+	[ ! -s "$dir/src.con" ] || fail "the guest runs" "$dir/src.con"
+	"$SEVMIG" qmp src cont
+	wait_line "$dir/src.con" '^tick 2$' 30
+	run "$SEVMIG" qmp src sev-inject-launch-secret \
+		"packet-header=$(cat "$dir/vm_secret_header.b64")" "secret=$(cat "$dir/vm_secret.b64")"
+	[ "$status" -eq 1 ]
+	[[ $output == *"no launch waits for a secret"* ]] || fail "$output"
+}
+
+@test "a held launch without firmware needs the secret's address, and can be given up" {
+	held
+	secret_make
+	run "$SEVMIG" qmp src sev-inject-launch-secret "packet-header=$(cat "$dir/vm_secret_header.b64")" \
+		"secret=$(cat "$dir/vm_secret.b64")"
+	[ "$status" -eq 1 ]
+	[[ $output == *"gpa is needed"* ]] || fail "$output"
+	"$SEVMIG" qmp src sev-inject-launch-secret "packet-header=$(cat "$dir/vm_secret_header.b64")" \
+		"secret=$(cat "$dir/vm_secret.b64")" gpa=1048576
+	kill -TERM "$last_pid"
+	wait_for 20 has_line "$dir/src.log" 'stopped before the launch was ended'
+	wait "$last_pid" && fail "it ended well"
+	pids=()
+}
