@@ -22,15 +22,19 @@ static uint64_t device_len(const struct dev_ring *r)
 	return DEVICE_HEAD + 8ull * r->size + 2;
 }
 
-/* One fetch, which the compiler may not repeat; p is aligned, dev_ring_sane() saw to that. */
+/*
+ * One fetch, which the compiler may not repeat; p is aligned, dev_ring_sane() saw to that. Guest
+ * and device each write an index, then read the other's: in one order for both, so that one of the
+ * two sees the other.
+ */
 static uint16_t fetch16(const uint8_t *p)
 {
-	return __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_ACQUIRE);
+	return __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_SEQ_CST);
 }
 
 static void store16(uint8_t *p, uint16_t v)
 {
-	__atomic_store_n((uint16_t *)(void *)p, v, __ATOMIC_RELEASE);
+	__atomic_store_n((uint16_t *)(void *)p, v, __ATOMIC_SEQ_CST);
 }
 
 bool dev_ring_sane(const struct dev_ring *r)
@@ -148,8 +152,6 @@ void dev_ring_arm(const struct dev_ring *r, const struct dev_host *h)
 		return; /* the next push says so */
 	store16(device + DEVICE_HEAD + 8 * (size_t)r->size, r->next);
 	h->ops->wrote(h->ctx, r->device, device_len(r));
-	/* The guest writes its index, then reads this: one of the two sees the other. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 bool dev_ring_interrupt(struct dev_ring *r, const struct dev_host *h)
@@ -162,7 +164,6 @@ bool dev_ring_interrupt(struct dev_ring *r, const struct dev_host *h)
 	driver = h->ops->mem(h->ctx, r->driver, driver_len(r));
 	if (!driver)
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	r->told = r->next;
 	if (!r->event_idx)
 		return !(fetch16(driver) & VRING_AVAIL_F_NO_INTERRUPT);
