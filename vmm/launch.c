@@ -85,11 +85,15 @@ static int launch_direct(struct vm *vm, const struct vm_boot *boot, struct boot_
 	return r ? err_wrap(e, r, "encrypting the guest") : 0;
 }
 
-static int launch_firmware(struct vm *vm, const struct vm_firmware *fw, struct err *e)
+static int launch_firmware(struct vm *vm, const struct vm_boot *boot, struct err *e)
 {
-	int r = vmm_firmware_load(vm, fw, e);
+	int r;
 
-	return r ? r : vmm_firmware_encrypt(vm, fw, e);
+	if (boot->handler)
+		return err_set(e, -EINVAL,
+			       "the firmware knows of no migration handler's memory; boot without");
+	r = vmm_firmware_load(vm, boot->firmware, e);
+	return r ? r : vmm_firmware_encrypt(vm, boot->firmware, e);
 }
 
 /* Under SEV-ES there is no INIT: secondary vCPUs begin where the firmware says. */
@@ -161,7 +165,7 @@ static int launch_sev(struct vm *vm, const struct vm_boot *boot, struct err *e)
 				 boot->session_len, e);
 
 	if (!r)
-		r = boot->firmware ? launch_firmware(vm, boot->firmware, e)
+		r = boot->firmware ? launch_firmware(vm, boot, e)
 				   : launch_direct(vm, boot, &img, e);
 	if (!r)
 		r = launch_measure(vm, boot, &img, e);

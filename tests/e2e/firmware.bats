@@ -65,13 +65,19 @@ teardown() { case_teardown; }
 	[[ $output == *"firmware of 5000 bytes: must be whole pages"* ]] || fail "$output"
 }
 
-@test "an SEV-ES guest's second processor starts by the firmware's jump table" {
-	guest_start src plat-a a --firmware "$SEVMIG_FIRMWARE" --vcpus 2 --policy nodbg,es
+@test "an SEV-ES guest's second processor starts by the firmware's jump table, and moves" {
+	local es=(--firmware "$SEVMIG_FIRMWARE" --vcpus 2 --policy nodbg,es)
+	guest_start src plat-a a "${es[@]}"
 	wait_line "$dir/src.con" '^testguest: 2 processors, 1 by the AP jump table' 40
 	wait_line "$dir/src.con" '^cpu 1 tick 5$' 30
+	target_start dst "unix:$dir/b" plat-b "${es[@]}"
+	"$SEVMIG" migrate src "unix:$dir/b" || fail "exit code $?"
+	assert_ticking "$dir/dst.con"
+	assert_no_gap "$dir/src.con" "$dir/dst.con"
+	cpu_counts 1 5 "$dir/src.con" "$dir/dst.con"
 }
 
-# held POLICY OPTION...: a launch with the owner's session that waits for the owner.
+# held OPTION...: a launch with the owner's session that waits for the owner.
 held() {
 	"$SEVMIG" platform export "$keys/plat-a" --out "$dir/certs"
 	"$SEVMIG" owner session --chain "$dir/certs/pdh.cert" --chain "$dir/certs/cert_chain" \

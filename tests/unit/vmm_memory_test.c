@@ -41,6 +41,24 @@ static void what_does_not_fit_below_3_gib_lies_above_4(void **state)
 	assert_int_equal(ram[1].size, 2 * MIB);
 }
 
+static void firmware_has_memory_of_its_own_that_ends_at_4_gib(void **state)
+{
+	struct mig_ram ram[VMM_RAM_RANGES];
+	struct err e = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(vmm_memory_layout(8 * MIB, 128 << 10, ram, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(ram[1].at.v, 4 * GIB - (128 << 10));
+	assert_int_equal(ram[1].size, 128 << 10);
+	assert_int_equal(vmm_memory_layout(4 * GIB, 4 * MIB, ram, &n, &e), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(ram[1].at.v + ram[1].size, ram[2].at.v);
+	assert_int_equal(vmm_memory_layout(8 * MIB, 4 * MIB + PAGE_LEN, ram, &n, &e), -EINVAL);
+	assert_int_equal(vmm_memory_layout(8 * MIB, PAGE_LEN / 2, ram, &n, &e), -EINVAL);
+}
+
 static void odd_sizes_are_refused(void **state)
 {
 	const uint64_t bad[] = { 0, 1, 6 * MIB, 9 * MIB, 16 * MIB + 4096, 1ull << 41, UINT64_MAX };
@@ -100,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_memory_is_one_range_at_zero),
 		cmocka_unit_test(what_does_not_fit_below_3_gib_lies_above_4),
+		cmocka_unit_test(firmware_has_memory_of_its_own_that_ends_at_4_gib),
 		cmocka_unit_test(odd_sizes_are_refused),
 		cmocka_unit_test(lookup_refuses_everything_outside),
 		cmocka_unit_test(memory_begins_as_zeros_and_can_be_written),
