@@ -70,6 +70,17 @@ void vmm_pages_wrote(struct vmm_pages *p, struct gpa at, uint64_t len)
 		pages_mark(p, gpa_gfn(at), gpa_gfn(gpa(end - 1)) + 1);
 }
 
+void vmm_pages_keep_private(struct vmm_pages *p, struct gpa at, uint64_t len)
+{
+	p->private_start = gpa_gfn(at);
+	p->private_end = p->private_start + (len >> PAGE_SHIFT);
+}
+
+static bool pages_can_share(const struct vmm_pages *p, uint64_t start, uint64_t end)
+{
+	return end <= p->private_start || start >= p->private_end;
+}
+
 /* Is [start, end) RAM throughout? Ranges may touch; a hole between them is not RAM. */
 static bool pages_in_ram(const struct vmm_pages *p, uint64_t start, uint64_t end)
 {
@@ -127,10 +138,13 @@ static int pages_convert(struct vmm_pages *p, uint64_t start, uint64_t end, bool
 int vmm_pages_set(struct vmm_pages *p, struct ranges *from, struct err *e)
 {
 	for (size_t i = 0; i < from->n; i++)
-		if (!pages_in_ram(p, from->v[i].start, from->v[i].end))
-			return err_set(e, -EPROTO, "shared pages %#llx-%#llx are not guest RAM",
-				       (unsigned long long)from->v[i].start,
-				       (unsigned long long)from->v[i].end);
+		if (!pages_in_ram(p, from->v[i].start, from->v[i].end) ||
+		    !pages_can_share(p, from->v[i].start, from->v[i].end))
+			return err_set(
+				e, -EPROTO,
+				"shared pages %#llx-%#llx are not guest RAM that can be shared",
+				(unsigned long long)from->v[i].start,
+				(unsigned long long)from->v[i].end);
 	return ranges_copy(&p->shared, from, e);
 }
 
@@ -145,6 +159,8 @@ int64_t vmm_hypercall(struct vmm_pages *p, uint64_t nr, uint64_t a0, uint64_t a1
 	if (a0 % PAGE_LEN || !a1 || __builtin_add_overflow(a0 >> PAGE_SHIFT, a1, &end))
 		return -KVM_EINVAL;
 	if (!pages_in_ram(p, a0 >> PAGE_SHIFT, end))
+		return -KVM_EINVAL;
+	if (!(a2 & MAP_ENCRYPTED) && !pages_can_share(p, a0 >> PAGE_SHIFT, end))
 		return -KVM_EINVAL;
 	if (pages_convert(p, a0 >> PAGE_SHIFT, end, !(a2 & MAP_ENCRYPTED))) {
 		__atomic_store_n(&p->lost, true, __ATOMIC_RELAXED);

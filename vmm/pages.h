@@ -23,6 +23,8 @@
 struct vmm_pages {
 	const struct mig_ram *ram; /* borrowed */
 	size_t nram;
+	uint64_t private_start; /* frames that have no shared face, to private_end; both 0: none */
+	uint64_t private_end;
 	pthread_mutex_t edit; /* one edit at a time; taken before the lock of .shared */
 	struct ranges shared; /* guest frame numbers */
 	uint64_t *converted;  /* owned; a bit a frame, atomic */
@@ -34,6 +36,8 @@ struct vmm_pages {
 int must_check vmm_pages_init(struct vmm_pages *p, const struct mig_ram *ram, size_t nram,
 			      struct err *e);
 void vmm_pages_fini(struct vmm_pages *p);
+/* These cannot become shared: the firmware's. Before the first hypercall. */
+void vmm_pages_keep_private(struct vmm_pages *p, struct gpa at, uint64_t len);
 /* OR what was converted since the last call into bm and forget it; bm NULL only forgets. */
 void vmm_pages_converted(struct vmm_pages *p, struct mig_bitmap *bm);
 /* The monitor itself, a device, has written to these pages: they travel again as if they had been

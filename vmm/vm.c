@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/firmware.h"
 #include "abi/psp.h"
 #include "base/log.h"
 
@@ -112,6 +113,9 @@ static int vm_make(struct vm *vm, struct err *e)
 
 	if (!r)
 		r = vmm_pages_init(&vm->pages, vm->mem.ram, vm->mem.nram, e);
+	if (!r && vm->mem.firmware_len)
+		vmm_pages_keep_private(&vm->pages, gpa(FIRMWARE_TOP - vm->mem.firmware_len),
+				       vm->mem.firmware_len);
 	if (!r)
 		r = vmm_host_open(vm, e);
 	if (!r)

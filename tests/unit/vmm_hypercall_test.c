@@ -287,6 +287,25 @@ static void status_read_after_the_marks_is_never_stale_for_good(void **state)
 	assert_true(seen); /* the last flip shared it */
 }
 
+static void what_has_no_shared_face_stays_private(void **state)
+{
+	struct err e = { 0 };
+	struct ranges list;
+
+	(void)state;
+	vmm_pages_keep_private(&pages, gpa(8 * MIB), 2 * MIB); /* frames 0x800 to 0x9ff */
+	assert_int_equal(call(0x7ff, 1, SHARE), 0);
+	assert_int_equal(call(0xa00, 1, SHARE), 0);
+	assert_int_equal(call(0x7ff, 2, SHARE), EINVAL_GUEST);
+	assert_int_equal(call(0x9ff, 1, SHARE), EINVAL_GUEST);
+	assert_int_equal(call(0, LOW_FRAMES, SHARE), EINVAL_GUEST);
+	assert_int_equal(call(0, LOW_FRAMES, ENCRYPT), 0);
+	ranges_init(&list);
+	assert_int_equal(ranges_add(&list, 0x9ff, 0xa01, &e), 0);
+	assert_int_equal(vmm_pages_set(&pages, &list, &e), -EPROTO);
+	ranges_fini(&list);
+}
+
 int main(void)
 {
 #define pages_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -298,6 +317,7 @@ int main(void)
 		pages_test(zero_pages_are_refused),
 		pages_test(counts_that_overflow_are_refused),
 		pages_test(only_guest_ram_can_be_converted),
+		pages_test(what_has_no_shared_face_stays_private),
 		pages_test(exactly_the_pages_whose_status_changed_are_marked),
 		pages_test(marks_and_list_agree_with_a_bitmap_over_random_conversions),
 		pages_test(refused_call_marks_nothing),
