@@ -20,6 +20,7 @@ enum cli_exit {
 	CLI_USAGE = 2,
 	CLI_STAYED = 3,  /* the migration failed, the guest stayed where it was */
 	CLI_UNKNOWN = 4, /* it cannot be known from here where the guest is */
+	CLI_RESET = 5,   /* an SEV-ES guest asked for a reset, which it cannot have */
 };
 
 /* First member of every command's config. */

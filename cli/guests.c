@@ -181,6 +181,8 @@ static void status_print(const char *name, const json_t *st)
 	       report_num(sev, "api-minor"), report_num(sev, "build-id"), report_text(sev, "state"),
 	       report_num(sev, "handle"), policy, report_num(own, "shared-pages"));
 	consent_print(json_object_get(own, "negotiation"));
+	if (*report_text(own, "end"))
+		printf("ended          %s\n", report_text(own, "end"));
 	if (*report_text(own, "uri"))
 		printf("uri            %s\n", report_text(own, "uri"));
 	if (json_object_size(mig))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abi/psp.h"
 #include "base/log.h"
 #include "cli/report.h"
 #include "cli/run.h"
@@ -167,6 +168,8 @@ static int end_tell(struct run *r, enum run_end end)
 		word = guest_ends[how];
 		reason = why ? why : "";
 		code = how == VM_END_ERROR ? CLI_FAILED : CLI_OK;
+		if (how == VM_END_RESET && (r->cfg->policy_bits & PSP_POLICY_ES))
+			code = CLI_RESET;
 		log_msg(code ? LOG_ERR : LOG_INFO, "run", "the guest %s%s%s", word,
 			*reason ? ": " : "", reason);
 		break;

@@ -53,6 +53,7 @@ static void ops_state(void *ctx, struct control_state *out)
 	out->vcpus = r->cfg->vcpus;
 	out->vm = vm_state(r->vm);
 	out->end = vm_end(r->vm, &why);
+	out->why = out->vm == VM_ENDED ? why : NULL;
 	out->api_major = r->api.api_major;
 	out->api_minor = r->api.api_minor;
 	out->build = r->api.build;

@@ -35,6 +35,7 @@ struct control_state {
 	unsigned vcpus;
 	enum vm_state vm;
 	enum vm_end end;
+	const char *why; /* it ended; NULL: it has not */
 	enum control_role role;
 	bool cancelled; /* the migration ended because somebody asked for that */
 	struct mig_stats mig;

@@ -129,6 +129,8 @@ json_t *control_status_json(const struct control_state *s)
 
 	if (own && s->msr_written)
 		json_object_set_new(own, "migration-msr", json_integer(num(s->msr)));
+	if (own && s->why)
+		json_object_set_new(own, "end", text(s->why));
 	return json_pack("{s:s, s:b, s:b, s:o}", "status", control_run_state(s), "running",
 			 (int)(s->vm == VM_RUNNING), "singlestep", 0, "x-sevmig", own);
 }

@@ -90,7 +90,8 @@ static void shutdown_event(struct control_server *s)
 					       [VM_END_ERROR] = "guest-panic" };
 
 	event_send(s, "SHUTDOWN",
-		   json_pack("{s:b, s:s}", "guest", 1, "reason", reasons[s->state.end]));
+		   json_pack("{s:b, s:s, s:s}", "guest", 1, "reason", reasons[s->state.end],
+			     "x-sevmig", s->state.why ? s->state.why : ""));
 }
 
 /* Compare with what clients were told last; tell them the difference. */

@@ -60,3 +60,32 @@ passes_began() { # NAME
 	[ "$rc" -eq 1 ] || fail "exit code $rc, not 1" "$dir/small.err"
 	has_line "$dir/small.err" 'guest memory: File too large'
 }
+
+# typed_run OPTION...: what the run of a guest that is told to reset says and ends with.
+typed_reset() {
+	mkfifo "$dir/keys"
+	exec 9<>"$dir/keys"
+	"$SEVMIG" run --name reset --memory "$mem" --kernel "$SEVMIG_TESTGUEST" --console stdio \
+		--platform "soft:$keys/plat-a" --append "$append" "$@" \
+		<"$dir/keys" >"$dir/reset.con" 2>"$dir/reset.log" &
+	pids+=("$!")
+	last_pid=$!
+	wait_line "$dir/reset.con" '^tick 1$'
+	echo reset >&9
+	rc=0
+	wait "$last_pid" || rc=$?
+}
+
+@test "an SEV-ES guest that resets itself has ended, with an exit code of its own" {
+	local rc
+	typed_reset --policy nodbg,es
+	[ "$rc" -eq 5 ] || fail "exit code $rc, not 5" "$dir/reset.log"
+	has_line "$dir/reset.log" 'keyboard controller: an SEV-ES guest cannot be reset, it has to be started anew' ||
+		fail "no reason" "$dir/reset.log"
+}
+
+@test "a guest without SEV-ES that resets itself has ended well" {
+	local rc
+	typed_reset
+	[ "$rc" -eq 0 ] || fail "exit code $rc, not 0" "$dir/reset.log"
+}

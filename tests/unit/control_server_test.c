@@ -365,6 +365,7 @@ static void changes_become_events_for_every_client(void **state)
 	pthread_mutex_lock(&f->lock);
 	f->state.vm = VM_ENDED;
 	f->state.end = VM_END_POWEROFF;
+	f->state.why = "power-off port";
 	pthread_mutex_unlock(&f->lock);
 	event_is(second, "SHUTDOWN"); /* by the tick of a migration under way */
 }
