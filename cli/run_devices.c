@@ -90,21 +90,25 @@ static int port_get(const char *text, uint16_t *out)
 	return 0;
 }
 
-/* tcp:127.0.0.1:2222-:22; without an address, all of the host's. Cuts the text up. */
-static int forward_get(char *text, struct dev_forward *out)
+/* tcp:127.0.0.1:2222-:22; without an address, all of the host's. */
+static int forward_get(const char *text, struct dev_forward *out)
 {
-	char *at = strchr(text, ':'), *port = at ? strchr(at + 1, ':') : NULL;
-	char *guest = port ? strstr(port, "-:") : NULL;
+	char copy[64], *at, *port, *guest;
 	struct in_addr any = { .s_addr = htonl(INADDR_ANY) };
 
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
+		return -EINVAL;
+	at = strchr(copy, ':');
+	port = at ? strchr(at + 1, ':') : NULL;
+	guest = port ? strstr(port, "-:") : NULL;
 	if (!guest)
 		return -EINVAL;
 	*at++ = *port++ = *guest = '\0';
-	if (strcmp(text, "tcp") != 0 && strcmp(text, "udp") != 0)
+	if (strcmp(copy, "tcp") != 0 && strcmp(copy, "udp") != 0)
 		return -EINVAL;
 	if (*at && inet_pton(AF_INET, at, &any) != 1)
 		return -EINVAL;
-	*out = (struct dev_forward){ .udp = *text == 'u', .host_addr = ntohl(any.s_addr) };
+	*out = (struct dev_forward){ .udp = *copy == 'u', .host_addr = ntohl(any.s_addr) };
 	return port_get(port, &out->host_port) ? -EINVAL : port_get(guest + 2, &out->guest_port);
 }
 

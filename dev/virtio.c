@@ -112,12 +112,12 @@ void dev_virtio_kick(struct dev_virtio *v)
 	(void)!write(v->kick_fd, &one, sizeof(one)); /* full: it is about to look anyway */
 }
 
-/* May it work at all on this host? Asked again until it may. */
+/* May it work at all on this host? Asked again until it may, whether the guest uses it or not. */
 static bool virtio_acquire(struct dev_virtio *v, bool quiet)
 {
 	struct err e = { 0 };
 
-	if (v->held || !dev_virtio_on(v))
+	if (v->held || atomic_load(&v->paused))
 		return v->held;
 	v->held = !v->ops->event(v, DEV_ACQUIRE, &e);
 	if (!v->held && !quiet)
@@ -163,14 +163,14 @@ static int virtio_work(struct dev_virtio *v, bool waited)
 
 	pthread_mutex_lock(&v->lock);
 	virtio_announce(v);
-	if (virtio_acquire(v, waited) && dev_virtio_on(v)) {
+	if (!virtio_acquire(v, waited) && !atomic_load(&v->paused)) {
+		r = 2;
+	} else if (v->held && dev_virtio_on(v)) {
 		r = v->ops->work(v, &v->poll, &e);
 		for (unsigned i = 0; i < v->nqueue; i++)
 			dev_virtio_tell(v, i);
 		if (r < 0)
 			virtio_break(v, &e);
-	} else if (dev_virtio_on(v)) {
-		r = 2;
 	}
 	pthread_mutex_unlock(&v->lock);
 	return r < 0 ? 0 : r;
