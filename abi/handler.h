@@ -26,6 +26,8 @@
 #define HANDLER_TABLES 0x9c0000ull /* page tables, 8 pages */
 #define HANDLER_TABLES_LEN 0x8000ull
 #define HANDLER_CONFIG 0x9d0000ull /* the machine, one page */
+/* Guest page 0 is mapped here: at its own address it would be no page for C or its libraries. */
+#define HANDLER_PAGE0 0x9df000ull
 #define HANDLER_SECRET 0x9e0000ull /* LAUNCH_SECRET goes here, one page; not measured */
 #define HANDLER_SECRET_LEN 0x1000u
 #define HANDLER_EPOCHS 0xa00000ull /* 4 bytes for each page of RAM; not measured */

@@ -12,13 +12,17 @@
 struct migrate_cfg {
 	struct cli_common common;
 	const char *root, *allow, *tls_dir, *tls_peer, *force;
-	unsigned max_downtime, max_passes, commit_wait;
+	unsigned max_downtime, max_passes, commit_wait, path;
 	uint64_t max_bandwidth;
 	bool progress, dry_run;
 };
 
+static const char *const paths[] = { "auto", "psp", "handler", NULL };
+
 static const struct opt migrate_opts[] = {
 	CLI_COMMON_OPTS(struct migrate_cfg),
+	opt_enum(struct migrate_cfg, path, "path", "WAY", paths,
+		 "how private pages go: auto, psp or handler; default auto"),
 	opt_uint(struct migrate_cfg, max_downtime, "max-downtime", "MS",
 		 "longest stop aimed at, in milliseconds; default 300"),
 	opt_uint(struct migrate_cfg, max_passes, "max-passes", "N",
@@ -85,6 +89,8 @@ static int args_make(const struct migrate_cfg *cfg, const char *uri, json_t *arg
 		r = text_put(args, "x-tls-peer", cfg->tls_peer, e);
 	if (r == 0)
 		r = text_put(args, "x-force", cfg->force, e);
+	if (r == 0)
+		r = text_put(args, "x-path", paths[cfg->path], e);
 	if (r == 0)
 		r = path_put(args, "x-root", cfg->root, e);
 	if (r == 0)

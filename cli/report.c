@@ -34,6 +34,9 @@ void report_print(const json_t *mig, FILE *to)
 		report_text(own, "outcome"), report_text(own, "phase"));
 	if (*report_text(own, "reason"))
 		fprintf(to, "reason         %s\n", report_text(own, "reason"));
+	if (*report_text(own, "path-reason"))
+		fprintf(to, "path           %s: %s\n", report_text(own, "path"),
+			report_text(own, "path-reason"));
 	fprintf(to, "total time     %" PRIu64 " ms\n", report_num(mig, "total-time"));
 	if (json_object_get(mig, "downtime"))
 		fprintf(to, "downtime       %" PRIu64 " ms\n", report_num(mig, "downtime"));

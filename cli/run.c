@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abi/handler.h"
 #include "abi/psp.h"
 #include "base/log.h"
 #include "cli/report.h"
@@ -46,6 +47,15 @@ static const struct opt run_opts[] = {
 		"what the broker calls this guest; default its --name"),
 	opt_bool(struct run_cfg, hold, "hold",
 		 "measure, then wait for the owner: sev-inject-launch-secret, and cont to run"),
+	opt_str(struct run_cfg, handler, "handler", "FILE",
+		"image of a migration handler, launched with the guest; with --incoming: "
+		"launched to be filled by it"),
+	opt_uint(struct run_cfg, handler_vcpus, "handler-vcpus", "N",
+		 "vCPUs of the handler's mirror, 1 to 4; default 1"),
+	opt_str(struct run_cfg, launch_secret, "launch-secret", "HEADER,PAYLOAD",
+		"files with the owner's secret: the launch waits for them when it is measured"),
+	opt_str(struct run_cfg, measurement, "measurement", "FILE",
+		"where to write the launch measurement, 48 bytes"),
 	opt_uint(struct run_cfg, cbit, "cbit", "N",
 		 "C-bit position on a software platform; default what the host can do"),
 	opt_str(struct run_cfg, console, "console", "FILE",
@@ -93,6 +103,13 @@ static int cfg_check(struct run_cfg *cfg)
 		return cli_usage(&run_cmd, "--broker and --session are two ways of the same");
 	if (cfg->broker && !cfg->tls_dir)
 		return cli_usage(&run_cmd, "--broker needs --tls-dir");
+	if (cfg->handler && (!cfg->kernel || cfg->firmware))
+		return cli_usage(&run_cmd, "--handler needs --kernel, and goes without --firmware");
+	if (cfg->handler_vcpus > HANDLER_VCPUS_MAX)
+		return cli_usage(&run_cmd, "--handler-vcpus %u: 1 to %u", cfg->handler_vcpus,
+				 HANDLER_VCPUS_MAX);
+	if (cfg->broker && cfg->launch_secret)
+		return cli_usage(&run_cmd, "--broker and --launch-secret are two ways of the same");
 	if (cfg->vcpus == 0)
 		return cli_usage(&run_cmd, "--vcpus 0: a guest needs one at least");
 	if (cfg->common.json && cfg->console && strcmp(cfg->console, "stdio") == 0)

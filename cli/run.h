@@ -22,8 +22,9 @@ struct run_cfg {
 	const char *name, *kernel, *initrd, *append, *policy, *min_api, *platform, *amd_chain;
 	const char *console, *incoming, *tls_dir, *dh, *session, *firmware;
 	const char *broker, *broker_guest;
+	const char *handler, *launch_secret, *measurement;
 	uint64_t memory;
-	unsigned vcpus, cbit;
+	unsigned vcpus, cbit, handler_vcpus;
 	uint32_t policy_bits;
 	bool debug_digest, no_migration, hold;
 	struct opt_list disks, nets;
@@ -127,6 +128,16 @@ int must_check run_hold(void *ctx, const uint8_t *measurement, struct vm_secret 
 			struct err *e);
 bool run_hold_release(struct run *r);
 int must_check run_hold_secret(struct run *r, const struct control_args *a, struct err *e);
+
+/* run_secret.c: the same by files. */
+struct run_secret {
+	const char *measurement_path;
+	char header_path[256], packet_path[256]; /* empty: no secret */
+	struct buf header, packet;
+};
+int must_check run_secret_begin(struct run_secret *s, const struct run_cfg *cfg,
+				struct vm_boot *boot, struct err *e);
+void run_secret_fini(struct run_secret *s);
 
 /* run_loop.c: until it is over. */
 enum run_end run_loop(struct run *r);

@@ -94,7 +94,7 @@ struct mig_vm *run_migratable(struct run *r)
 	if (!r->cfg->debug_digest)
 		return inner;
 	r->digest = (struct run_digest){
-		.mig = { .ops = &digest_ops, .sev = inner->sev },
+		.mig = { .ops = &digest_ops, .sev = inner->sev, .handler = inner->handler },
 		.inner = inner,
 		.vm = r->vm,
 	};

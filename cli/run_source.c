@@ -161,6 +161,9 @@ static int source_fill(struct run *r, const struct control_args *a, struct mig_s
 		ret = number_copy(&p->max_downtime_ms, &a->max_downtime, "maximum downtime", e);
 	if (ret == 0)
 		ret = number_copy(&p->max_passes, &a->max_passes, "maximum passes", e);
+	if (ret == 0 && a->way)
+		ret = mig_way_get(a->way, &p->way, e);
+	p->handler_vcpus = r->cfg->handler_vcpus;
 	if (ret == 0)
 		ret = number_copy(&p->commit_wait_ms, &a->commit_wait, "commit wait", e);
 	s->max_bandwidth = a->max_bandwidth.given ? a->max_bandwidth.v : r->default_bandwidth;

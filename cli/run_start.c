@@ -90,11 +90,13 @@ static int guest_boot(struct run *r, struct err *e)
 		.kernel = r->cfg->kernel,
 		.initrd = r->cfg->initrd,
 		.append = r->cfg->append,
+		.handler = r->cfg->handler,
 	};
 	struct vm_firmware firmware;
 	auto_buf struct buf dh = { 0 };
 	auto_buf struct buf session = { 0 };
 	cleanup_with(run_broker_fini) struct run_broker broker = { 0 };
+	cleanup_with(run_secret_fini) struct run_secret secret = { 0 };
 	int ret = 0;
 
 	if (r->cfg->dh)
@@ -118,6 +120,8 @@ static int guest_boot(struct run *r, struct err *e)
 	}
 	if (r->cfg->broker)
 		ret = run_broker_begin(&broker, r, &boot, e);
+	else if (r->cfg->launch_secret || r->cfg->measurement)
+		ret = run_secret_begin(&secret, r->cfg, &boot, e);
 	return ret < 0 ? ret : vm_boot(r->vm, &boot, e);
 }
 
@@ -130,10 +134,13 @@ static int server_start(struct run *r, struct err *e)
 
 static int guest_load(struct run *r, struct err *e)
 {
-	int ret = r->cfg->incoming ? vm_incoming(r->vm, e) : guest_boot(r, e);
+	bool empty = r->cfg->incoming && !r->cfg->handler;
+	int ret = empty ? vm_incoming(r->vm, e) : guest_boot(r, e);
 
 	if (ret == 0 && !r->cfg->incoming)
 		run_sev_refresh(r);
+	if (ret == 0 && r->cfg->incoming && r->cfg->handler)
+		ret = vm_park(r->vm, e);
 	if (ret == 0 && r->cfg->incoming)
 		ret = run_target_listen(r, e);
 	return ret;

@@ -79,7 +79,9 @@ static void *target_thread(void *arg)
 
 int run_target_listen(struct run *r, struct err *e)
 {
-	const struct mig_target_params p = { .accept = target_accept, .ctx = r };
+	const struct mig_target_params p = { .accept = target_accept,
+					     .ctx = r,
+					     .handler_vcpus = r->cfg->handler_vcpus };
 	const struct chan_tls_config tls = { .dir = r->cfg->tls_dir };
 	struct run_target *t = &r->dst;
 	int ret = chan_listen(r->cfg->incoming, r->cfg->tls_dir ? &tls : NULL, &t->listener, e);

@@ -160,15 +160,17 @@ static json_t *own_json(const struct control_state *s)
 {
 	const struct mig_stats *m = &s->mig;
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
-			 "role", s->role == CONTROL_ROLE_SOURCE ? "source" : "target", "uri",
-			 text(s->uri), "phase", mig_phase_name(m->phase), "outcome",
-			 mig_outcome_name(m->outcome), "pass", (int)m->pass, "total-pages",
-			 num(m->pages_total), "left-pages", num(m->pages_left), "dirty-pages",
-			 num(m->pages_dirty), "private-pages", num(m->pages_private),
-			 "shared-pages", num(m->pages_shared), "zero-pages", num(m->pages_zero),
-			 "never-written-pages", num(m->pages_never), "reason", text(m->reason),
-			 "differences", lines_json(&s->differences));
+	return json_pack(
+		"{s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s, "
+		"s:o}",
+		"role", s->role == CONTROL_ROLE_SOURCE ? "source" : "target", "uri", text(s->uri),
+		"phase", mig_phase_name(m->phase), "outcome", mig_outcome_name(m->outcome), "pass",
+		(int)m->pass, "total-pages", num(m->pages_total), "left-pages", num(m->pages_left),
+		"dirty-pages", num(m->pages_dirty), "private-pages", num(m->pages_private),
+		"shared-pages", num(m->pages_shared), "zero-pages", num(m->pages_zero),
+		"never-written-pages", num(m->pages_never), "reason", text(m->reason),
+		"differences", lines_json(&s->differences), "path", mig_way_name(m->way),
+		"path-reason", text(m->way_why));
 }
 
 /* As in QEMU: nothing at all when there never was a migration, "downtime" only when it is over,

@@ -36,6 +36,7 @@ static const struct arg migrate_args[] = {
 	arg_num(commit_wait, "x-commit-wait"),
 	arg_num(max_bandwidth, "x-max-bandwidth"),
 	arg_text(force, "x-force", false),
+	arg_text(way, "x-path", false),
 	{ ARG_BOOL, "x-dry-run", offsetof(struct control_args, dry_run), false },
 	{ ARG_END },
 };

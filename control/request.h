@@ -49,8 +49,8 @@ struct control_num {
 /* The arguments of all commands; those a command does not take are NULL, false, not given. The
  * strings belong to the request. */
 struct control_args {
-	const char *uri, *root, *allow, *tls_dir, *tls_peer, *path, *data, *force, *packet_header,
-		*secret;
+	const char *uri, *root, *allow, *tls_dir, *tls_peer, *path, *data, *force, *way,
+		*packet_header, *secret;
 	struct control_num max_downtime, max_passes, max_bandwidth, downtime_limit, commit_wait,
 		gpa;
 	bool dry_run;

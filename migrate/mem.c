@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "abi/handler.h"
 #include "migrate/bitmap.h"
 #include "sev/sev.h"
 
@@ -30,6 +31,17 @@ int mig_mem_init(struct mig_mem *mem, struct mig_vm *vm, struct err *e)
 	return r < 0 ? err_wrap(e, -EINVAL, "describing the VM") : 0;
 }
 
+void mig_mem_keep_handler(struct mig_mem *mem)
+{
+	mem->own_start = gpa_gfn(gpa(HANDLER_BASE));
+	mem->own_end = gpa_gfn(gpa(HANDLER_END));
+}
+
+bool mig_mem_moves(const struct mig_mem *mem, struct gpa at)
+{
+	return gpa_gfn(at) < mem->own_start || gpa_gfn(at) >= mem->own_end;
+}
+
 uint8_t *mig_mem_at(const struct mig_mem *mem, struct gpa at)
 {
 	for (uint32_t i = 0; i < mem->desc.nram; i++) {
@@ -54,6 +66,8 @@ void mig_mem_populated(const struct mig_mem *mem, struct mig_bitmap *bm)
 			at.v += len;
 		}
 	}
+	for (uint64_t f = mem->own_start; f < mem->own_end && f < bm->nbits; f++)
+		bm->words[f / 64] &= ~(1ull << (f % 64));
 }
 
 uint64_t mig_status_run(struct mig_status *st, uint64_t frame, uint64_t n, bool *shared)

@@ -17,10 +17,15 @@ struct mig_mem {
 	uint64_t pages;      /* of RAM */
 	uint64_t nframes;    /* behind the last one */
 	uint64_t low_frames; /* those below are always private */
+	/* Frames that do not move: the migration handler's own. None: both 0. */
+	uint64_t own_start, own_end;
 };
 
 /* Asks the VM. */
 int must_check mig_mem_init(struct mig_mem *mem, struct mig_vm *vm, struct err *e);
+/* The guest's handler moves it, so what is the handler's stays where it is. */
+void mig_mem_keep_handler(struct mig_mem *mem);
+bool mig_mem_moves(const struct mig_mem *mem, struct gpa at);
 /* The shared face of the page, which lies in RAM. */
 uint8_t *mig_mem_at(const struct mig_mem *mem, struct gpa at);
 /* All pages that may hold data, in RAM: into bm, which is cleared before. */

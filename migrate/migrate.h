@@ -37,6 +37,14 @@ enum mig_outcome {
 	MIG_OUTCOME_ANSWERED, /* was only asked for; runs on the source, untouched */
 };
 
+/* Which way private pages go: doc/HANDLER.md. */
+enum mig_way {
+	MIG_WAY_AUTO, /* by the handler where that is possible */
+	MIG_WAY_PSP,
+	MIG_WAY_HANDLER,
+	MIG_WAYS
+};
+
 struct mig_stats {
 	enum mig_phase phase;
 	enum mig_outcome outcome;
@@ -55,12 +63,16 @@ struct mig_stats {
 	uint64_t downtime_ns; /* stop of the vCPUs to the target's RUNNING */
 	uint64_t expected_downtime_ns;
 	char reason[512]; /* why it failed or stayed; empty when moved */
+	enum mig_way way; /* AUTO: not chosen yet */
+	char way_why[128];
 };
 
 struct mig_source_params {
 	unsigned max_downtime_ms; /* 0: the default, 300 */
 	unsigned max_passes;      /* 0: the default, 30 */
 	unsigned force;           /* whose no does not count: a bit an enum mig_party */
+	enum mig_way way;         /* AUTO: chosen, and explained in the stats */
+	unsigned handler_vcpus;   /* 0: one */
 	bool ask;                 /* only whether the target could take it: nothing moves */
 	unsigned commit_wait_ms;  /* how long to go on asking after COMMIT; 0: the default, 30000 */
 	/* Look at the target before anything but HELLO was sent: chain, allow list, policy.
@@ -97,6 +109,7 @@ struct mig_target_params {
 	/* How long to go on answering after the guest runs here, when it is not known whether the
 	 * source heard it; 0: the default, 60000. */
 	unsigned linger_ms;
+	unsigned handler_vcpus; /* 0: one */
 };
 
 struct mig_target;
@@ -116,6 +129,11 @@ void mig_target_cancel(struct mig_target *t);
 void mig_target_stats(struct mig_target *t, struct mig_stats *out);
 void mig_target_free(struct mig_target *t);
 
+/* "auto", "psp", "handler"; -EINVAL for another word. */
+const char *mig_way_name(enum mig_way w);
+int must_check mig_way_get(const char *text, enum mig_way *out, struct err *e);
+/* "Secure Processor" */
+const char *mig_way_words(enum mig_way w);
 /* "passes", "moved": for people and JSON. */
 const char *mig_phase_name(enum mig_phase p);
 const char *mig_outcome_name(enum mig_outcome o);

@@ -63,3 +63,31 @@ int mig_parties_get(const char *text, unsigned *out, struct err *e)
 	}
 	return 0;
 }
+
+static const struct {
+	const char *name, *words;
+} ways[MIG_WAYS] = {
+	[MIG_WAY_AUTO] = { "auto", "way that is still to be chosen" },
+	[MIG_WAY_PSP] = { "psp", "Secure Processors" },
+	[MIG_WAY_HANDLER] = { "handler", "guest's migration handler" },
+};
+
+const char *mig_way_name(enum mig_way w)
+{
+	return (unsigned)w < MIG_WAYS ? ways[w].name : "?";
+}
+
+const char *mig_way_words(enum mig_way w)
+{
+	return (unsigned)w < MIG_WAYS ? ways[w].words : "?";
+}
+
+int mig_way_get(const char *text, enum mig_way *out, struct err *e)
+{
+	for (unsigned w = 0; w < MIG_WAYS; w++)
+		if (strcmp(ways[w].name, text) == 0) {
+			*out = (enum mig_way)w;
+			return 0;
+		}
+	return err_set(e, -EINVAL, "'%.40s' is not auto, psp or handler", text);
+}

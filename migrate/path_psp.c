@@ -109,8 +109,9 @@ static int psp_recv_pages(struct mig_path *p, struct stream_private *m, struct e
 	struct stream_private_entry v;
 
 	while (stream_private_next(m, &v)) {
-		int r = sev_receive_update(sev_of(p), mig_mem_at(p->mem, v.at), v.len, v.hdr,
-					   v.packet, e);
+		int r = v.len ? sev_receive_update(sev_of(p), mig_mem_at(p->mem, v.at), v.len,
+						   v.hdr, v.packet, e)
+			      : err_set(e, -EPROTO, "without a packet");
 
 		if (r < 0)
 			return err_wrap(e, r, "page %#" PRIx64, v.at.v);
@@ -155,5 +156,8 @@ static const struct mig_recv_ops recv_ops = {
 
 void mig_path_psp(struct mig_path *p, const struct mig_mem *mem, struct sev_platform *platform)
 {
-	*p = (struct mig_path){ &send_ops, &recv_ops, mem, platform };
+	mig_path_fini(p);
+	*p = (struct mig_path){
+		.send = &send_ops, .recv = &recv_ops, .mem = mem, .platform = platform
+	};
 }

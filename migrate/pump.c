@@ -9,14 +9,15 @@ _Static_assert(STREAM_HEAD_MAX <= CHAN_HEAD_MAX && STREAM_BODY_MAX <= CHAN_BODY_
 
 bool mig_hashed(uint32_t type)
 {
-	return (type >= STREAM_START && type < STREAM_END) || type == STREAM_VMSA;
+	return (type >= STREAM_START && type < STREAM_END) || type == STREAM_VMSA ||
+	       type == STREAM_MANIFEST;
 }
 
-static int pump_init(struct mig_pump *p, struct chan *c, struct chan_digest *digest, struct err *e)
+static int pump_init(struct mig_pump *p, const struct mig_pump_params *from, struct err *e)
 {
 	int r;
 
-	*p = (struct mig_pump){ .c = c, .digest = digest };
+	*p = (struct mig_pump){ .c = from->c, .digest = from->digest };
 	r = mig_queue_init(&p->empty, e);
 	if (r < 0)
 		return r;
@@ -26,7 +27,7 @@ static int pump_init(struct mig_pump *p, struct chan *c, struct chan_digest *dig
 		return r;
 	}
 	pthread_mutex_init(&p->lock, NULL);
-	r = mig_batches_init(&p->batches, &p->empty, e);
+	r = mig_batches_init(&p->batches, &p->empty, from->bodies, e);
 	if (r < 0) {
 		mig_queue_fini(&p->empty);
 		mig_queue_fini(&p->full);
@@ -111,9 +112,9 @@ static void *writer_main(void *arg)
 	return NULL;
 }
 
-int mig_writer_start(struct mig_pump *p, struct chan *c, struct chan_digest *digest, struct err *e)
+int mig_writer_start(struct mig_pump *p, const struct mig_pump_params *from, struct err *e)
 {
-	int r = pump_init(p, c, digest, e);
+	int r = pump_init(p, from, e);
 
 	p->ends_by = &p->full;
 	return r < 0 ? r : pump_start(p, writer_main, e);
@@ -180,10 +181,10 @@ static void *reader_main(void *arg)
 	return NULL;
 }
 
-int mig_reader_start(struct mig_pump *p, struct chan *c, struct chan_digest *digest, int stall_ms,
+int mig_reader_start(struct mig_pump *p, const struct mig_pump_params *from, int stall_ms,
 		     struct err *e)
 {
-	int r = pump_init(p, c, digest, e);
+	int r = pump_init(p, from, e);
 
 	p->ends_by = &p->empty;
 	p->stall_ms = stall_ms;

@@ -29,7 +29,14 @@ struct mig_pump {
 /* Does the digest cover it? */
 bool mig_hashed(uint32_t type);
 
-int must_check mig_writer_start(struct mig_pump *p, struct chan *c, struct chan_digest *digest,
+/* All borrowed. */
+struct mig_pump_params {
+	struct chan *c;
+	struct chan_digest *digest;
+	uint8_t *bodies; /* where batches have theirs (migrate/queue.h), or NULL */
+};
+
+int must_check mig_writer_start(struct mig_pump *p, const struct mig_pump_params *from,
 				struct err *e);
 /* A batch to fill. -EAGAIN: none is empty yet; otherwise why writing failed. */
 int must_check mig_writer_get(struct mig_pump *p, int timeout_ms, struct mig_batch **out,
@@ -39,7 +46,7 @@ void mig_writer_put(struct mig_pump *p, struct mig_batch *b);
 int must_check mig_writer_flush(struct mig_pump *p, int timeout_ms, struct err *e);
 
 /* Reads up to END, ABORT or what is not due in passes, and ends. */
-int must_check mig_reader_start(struct mig_pump *p, struct chan *c, struct chan_digest *digest,
+int must_check mig_reader_start(struct mig_pump *p, const struct mig_pump_params *from,
 				int stall_ms, struct err *e);
 /* The next message. -EAGAIN: none yet; otherwise why reading failed. */
 int must_check mig_reader_get(struct mig_pump *p, int timeout_ms, struct mig_batch **out,

@@ -107,7 +107,7 @@ bool mig_queue_closed(struct mig_queue *q, int timeout_ms)
 	return closed;
 }
 
-int mig_batches_init(struct mig_batches *b, struct mig_queue *q, struct err *e)
+int mig_batches_init(struct mig_batches *b, struct mig_queue *q, uint8_t *bodies, struct err *e)
 {
 	*b = (struct mig_batches){ .memory = aligned_alloc(PAGE_LEN, MIG_BATCHES * BATCH_SPACE) };
 	if (!b->memory)
@@ -115,6 +115,8 @@ int mig_batches_init(struct mig_batches *b, struct mig_queue *q, struct err *e)
 	for (unsigned i = 0; i < MIG_BATCHES; i++) {
 		b->v[i].body = b->memory + i * BATCH_SPACE;
 		b->v[i].head = b->v[i].body + STREAM_BODY_MAX;
+		if (bodies)
+			b->v[i].body = bodies + (size_t)i * STREAM_BODY_MAX;
 		mig_queue_put(q, &b->v[i]);
 	}
 	return 0;

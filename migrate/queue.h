@@ -51,6 +51,8 @@ struct mig_batches {
 	uint8_t *memory; /* owned */
 };
 
-/* All of them are put into q. */
-int must_check mig_batches_init(struct mig_batches *b, struct mig_queue *q, struct err *e);
+/* All of them are put into q. bodies: MIG_BATCHES of STREAM_BODY_MAX bytes to use, borrowed; NULL:
+ * own ones. */
+int must_check mig_batches_init(struct mig_batches *b, struct mig_queue *q, uint8_t *bodies,
+				struct err *e);
 void mig_batches_fini(struct mig_batches *b);

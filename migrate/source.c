@@ -47,6 +47,7 @@ void mig_source_free(struct mig_source *s)
 	if (!s)
 		return;
 	mig_pump_stop(&s->writer, 0);
+	mig_path_fini(&s->path);
 	chan_free(s->c);
 	chan_digest_free(s->digest);
 	mig_bitmap_fini(&s->now);
@@ -208,6 +209,7 @@ int mig_source_run(struct mig_source *s, struct chan *c, struct err *e)
 	else
 		outcome_set(s, s->params.ask ? MIG_OUTCOME_ANSWERED : MIG_OUTCOME_MOVED, "");
 	mig_pump_stop(&s->writer, 0);
+	mig_path_fini(&s->path);
 	chan_free(s->c); /* the target waits for that */
 	s->c = NULL;
 	return r;

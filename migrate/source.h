@@ -48,6 +48,8 @@ struct mig_source {
 	uint8_t id[STREAM_ID_LEN];
 	struct stream_abort abort; /* what the target said, in SOURCE_ENDED */
 	struct sev_peer_certs peer;
+	bool peer_ready; /* its guest's handler waits for ours, with this: */
+	uint8_t peer_nonce[STREAM_NONCE_LEN];
 	uint8_t ready[STREAM_DIGEST_LEN];
 
 	struct mig_mem mem;
@@ -89,6 +91,15 @@ void mig_source_send(struct mig_source *s, struct mig_batch *b, uint32_t type,
 /* All batches are written. */
 int must_check mig_source_flush(struct mig_source *s, struct err *e);
 void mig_source_phase(struct mig_source *s, enum mig_phase phase);
+
+/* --- source_way.c --- */
+
+/* Which way private pages go; policy is the guest's. */
+int must_check mig_source_way(struct mig_source *s, uint32_t policy, struct err *e);
+/* The handlers' proofs; nothing to do where no handler is at work. */
+int must_check mig_source_manifest(struct mig_source *s, struct err *e);
+int must_check mig_source_receipt(void *self, const struct chan_msg *m, struct err *e);
+int must_check mig_source_release(struct mig_source *s, struct err *e);
 
 /* --- source_open.c --- */
 

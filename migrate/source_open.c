@@ -127,6 +127,7 @@ static int start(struct mig_source *s, const struct mig_session *session, struct
 
 int mig_source_open(struct mig_source *s, struct err *e)
 {
+	struct mig_pump_params from;
 	struct mig_session session;
 	uint32_t policy;
 	int r;
@@ -138,12 +139,16 @@ int mig_source_open(struct mig_source *s, struct err *e)
 	r = verify(s, &policy, e);
 	if (r < 0)
 		return r;
+	r = mig_source_way(s, policy, e);
+	if (r < 0)
+		return r;
 	r = s->path.send->start(&s->path, &s->peer, &session, e);
 	if (r < 0)
 		return r;
 	s->send_started = true;
 	s->es = session.policy & PSP_POLICY_ES;
-	r = mig_writer_start(&s->writer, s->c, s->digest, e);
+	from = (struct mig_pump_params){ s->c, s->digest, mig_path_bodies(&s->path) };
+	r = mig_writer_start(&s->writer, &from, e);
 	if (r < 0)
 		return r;
 	r = mig_source_survey(s, e);

@@ -33,6 +33,9 @@ static int on_hello_reply(void *self, const struct chan_msg *m, struct err *e)
 	memcpy(s->peer.plat, reply.plat, sizeof(s->peer.plat));
 	memcpy(s->peer.amd, reply.amd, reply.amd_len);
 	s->peer.amd_len = reply.amd_len;
+	s->peer_ready = reply.nonce;
+	if (reply.nonce)
+		memcpy(s->peer_nonce, reply.nonce, sizeof(s->peer_nonce));
 	return 0;
 }
 
@@ -135,8 +138,10 @@ static const struct mig_step steps[SOURCE_STATES][STREAM_TYPES] = {
 			   [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },
 	[SOURCE_SENDING] = { [STREAM_ANSWER] = { on_taken, SOURCE_SENDING, 0 },
 			     [STREAM_VERDICT] = { on_verdict, SOURCE_SENDING, 0 },
+			     [STREAM_MANIFEST] = { mig_source_receipt, SOURCE_SENDING, 0 },
 			     [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },
 	[SOURCE_SENT] = { [STREAM_READY] = { on_ready, SOURCE_READY, 0 },
+			  [STREAM_MANIFEST] = { mig_source_receipt, SOURCE_SENT, 0 },
 			  [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },
 	[SOURCE_READY] = { [STREAM_ABORT] = { on_abort, SOURCE_ENDED, 0 } },
 	[SOURCE_COMMIT] = { [STREAM_RUNNING] = { on_running, SOURCE_DONE, 0 },
@@ -243,7 +248,7 @@ int mig_source_say_hello(struct mig_source *s, uint32_t role, struct err *e)
 	struct stream_hello hello = { .version_min = STREAM_VERSION_MIN,
 				      .version_max = STREAM_VERSION_MAX,
 				      .role = role,
-				      .capabilities = STREAM_CAPABILITIES };
+				      .capabilities = s->vm->handler ? STREAM_CAP_HANDLER : 0 };
 	int r;
 
 	memcpy(hello.id, s->id, sizeof(hello.id));

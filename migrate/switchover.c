@@ -139,13 +139,15 @@ int mig_source_finish(struct mig_source *s, struct err *e)
 {
 	int r = vcpus_send(s, e);
 
-	if (r < 0 || (r = list_send(s, e)) < 0 || (r = state_send(s, e)) < 0)
+	if (r < 0 || (r = list_send(s, e)) < 0 || (r = state_send(s, e)) < 0 ||
+	    (r = mig_source_manifest(s, e)) < 0 || (r = mig_source_flush(s, e)) < 0)
 		return r;
 	mig_pump_stop(&s->writer, MIG_STOPPED_MS);
 	r = end_send(s, e);
 	if (r < 0)
 		return r;
-	r = mig_source_wait(s, MIG_READY_MS, "END", e);
+	while (r == 0 && s->state == SOURCE_SENT) /* a receipt comes before READY */
+		r = mig_source_wait(s, MIG_READY_MS, "END", e);
 	if (r == 0)
 		mig_source_phase(s, MIG_PHASE_READY);
 	return r;
@@ -187,7 +189,9 @@ static int commit_send(struct mig_source *s, uint64_t deadline, struct err *e)
 	int r;
 
 	s->state = SOURCE_COMMIT;
-	r = mig_source_say_id(s, STREAM_COMMIT, e);
+	r = mig_source_release(s, e);
+	if (r == 0)
+		r = mig_source_say_id(s, STREAM_COMMIT, e);
 	if (r == 0)
 		r = mig_source_wait(s, ms_left(deadline, MIG_RUNNING_MS), "COMMIT", e);
 	return r;

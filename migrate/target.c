@@ -35,6 +35,7 @@ void mig_target_free(struct mig_target *t)
 	if (!t)
 		return;
 	mig_pump_stop(&t->reader, 0);
+	mig_path_fini(&t->path);
 	chan_free(t->c);
 	chan_digest_free(t->digest);
 	ranges_fini(&t->shared);

@@ -62,6 +62,7 @@ struct mig_target {
 
 	struct mig_mem mem;
 	struct mig_path path;
+	bool verified;              /* by the guest's handler: all that was sent is here */
 	struct chan_digest *digest; /* owned; NULL until START */
 	struct mig_pump reader;
 	struct mig_batch *batch; /* the reader's, in our hands */
@@ -95,6 +96,18 @@ int must_check mig_target_take_over(struct mig_target *t, struct err *e);
 int must_check mig_target_accept(struct mig_target *t, const struct stream_start *m, struct err *e);
 /* START from a source that only asks: VERDICT, and nothing has changed. */
 int must_check mig_target_question(void *self, const struct chan_msg *m, struct err *e);
+
+/* --- target_handler.c --- */
+
+/* At HELLO: the handler, if there is one, waits for a source's. */
+void mig_target_handler_offer(struct mig_target *t);
+/* At START: which way it is, and that it can be. */
+int must_check mig_target_way(struct mig_target *t, const struct stream_start *m, struct err *e);
+/* MANIFEST in STATED, and from READY on. */
+int must_check mig_target_manifest(void *self, const struct chan_msg *m, struct err *e);
+int must_check mig_target_release(void *self, const struct chan_msg *m, struct err *e);
+/* At END: was everything proved that must be? */
+int must_check mig_target_proved(const struct mig_target *t, struct err *e);
 
 /* --- target_serve.c --- */
 

@@ -97,8 +97,10 @@ static void batch_return(struct mig_target *t)
 /* The reader runs from after START to END, which is the last it reads. */
 static int reader_switch(struct mig_target *t, uint32_t type, struct err *e)
 {
+	const struct mig_pump_params from = { t->c, t->digest, mig_path_bodies(&t->path) };
+
 	if (type == STREAM_START && t->state == TARGET_STARTED)
-		return mig_reader_start(&t->reader, t->c, t->digest, MIG_STALL_MS, e);
+		return mig_reader_start(&t->reader, &from, MIG_STALL_MS, e);
 	if (type == STREAM_END)
 		mig_pump_stop(&t->reader, MIG_READY_MS); /* it ends by itself */
 	return 0;

@@ -57,15 +57,17 @@ static void say_running(struct mig_target *t)
 		mig_target_say(t, STREAM_RUNNING, &head);
 }
 
-static int say_hello_reply(struct mig_target *t, uint16_t version, struct err *e)
+static int say_hello_reply(struct mig_target *t, uint16_t version, bool offer, struct err *e)
 {
-	uint8_t space[STREAM_CERT_LEN + STREAM_PLAT_LEN + STREAM_AMD_LEN + 64];
+	uint8_t space[STREAM_CERT_LEN + STREAM_PLAT_LEN + STREAM_AMD_LEN + 128];
 	struct wr head = wr_of(space, sizeof(space));
 	struct stream_hello_reply m = { .version = version };
 	struct sev_user_data_status st;
 	struct sev_peer_certs certs;
 	int r;
 
+	if (offer && t->path.handler.mirror)
+		m.nonce = t->path.handler.nonce;
 	if (t->state == TARGET_WAIT) { /* to a resume this is known */
 		if ((r = sev_platform_status(t->platform, &st, e)) < 0 ||
 		    (r = sev_certs_export(t->platform, &certs, e)) < 0)
@@ -108,6 +110,7 @@ static int on_hello(void *self, const struct chan_msg *m, struct err *e)
 	struct mig_target *t = self;
 	struct stream_hello hello;
 	int r = hello_get(t, m, &hello, e);
+	bool offer;
 
 	if (r < 0)
 		return r;
@@ -116,7 +119,10 @@ static int on_hello(void *self, const struct chan_msg *m, struct err *e)
 			      err_set(e, -ENOENT, "no such migration here"));
 	memcpy(t->id, hello.id, sizeof(t->id));
 	mig_target_phase(t, MIG_PHASE_HANDSHAKE);
-	r = say_hello_reply(t, stream_version_choose(&hello), e);
+	offer = hello.role == STREAM_ROLE_NEW && (hello.capabilities & STREAM_CAP_HANDLER);
+	if (offer)
+		mig_target_handler_offer(t);
+	r = say_hello_reply(t, stream_version_choose(&hello), offer, e);
 	return r < 0 ? r : hello.role == STREAM_ROLE_ASK;
 }
 
@@ -135,7 +141,7 @@ static int on_resume(void *self, const struct chan_msg *m, struct err *e)
 	if (memcmp(hello.id, t->id, sizeof(t->id)) != 0)
 		return refuse(t, STREAM_ABORT_UNKNOWN_ID,
 			      err_set(e, -ENOENT, "no such migration here"));
-	return say_hello_reply(t, stream_version_choose(&hello), e);
+	return say_hello_reply(t, stream_version_choose(&hello), false, e);
 }
 
 static int ram_check(const struct mig_mem *own, const struct stream_bounds *from, struct err *e)
@@ -176,7 +182,9 @@ static int on_start(void *self, const struct chan_msg *m, struct err *e)
 
 	if (r < 0 || (r = vm_accept(t, &start, e)) < 0)
 		return r;
-	mig_path_psp(&t->path, &t->mem, t->platform);
+	r = mig_target_way(t, &start, e);
+	if (r < 0)
+		return refuse(t, STREAM_ABORT_REFUSED, r);
 	chan_digest_free(steal_ptr(&t->digest)); /* an earlier START that failed */
 	if ((r = chan_digest_new(&t->digest, e)) < 0 || (r = chan_digest_add(t->digest, m, e)) < 0)
 		return r;
@@ -290,6 +298,10 @@ static int on_shared(void *self, const struct chan_msg *m, struct err *e)
 	while (stream_shared_next(&v, &page)) {
 		uint8_t *to = mig_mem_at(&t->mem, page.at);
 
+		if (!mig_mem_moves(&t->mem, page.at))
+			return err_set(e, -EPROTO,
+				       "SHARED_PAGES: page %#" PRIx64 " is the handler's own",
+				       page.at.v);
 		if (page.data)
 			memcpy(to, page.data, PAGE_LEN);
 		else if (!is_zero(to))
@@ -401,7 +413,7 @@ static int on_end(void *self, const struct chan_msg *m, struct err *e)
 	int r = stream_end_get(m->head, m->head_len, &end, e);
 
 	if (r < 0 || (r = chan_digest_get(t->digest, ready.digest, e)) < 0 ||
-	    (r = end_check(t, &end, ready.digest, e)) < 0 ||
+	    (r = end_check(t, &end, ready.digest, e)) < 0 || (r = mig_target_proved(t, e)) < 0 ||
 	    (r = mig_prefault_stop(&t->prefault, e)) < 0 || (r = load(t, e)) < 0 ||
 	    (r = stream_ready_put(&head, &ready, e)) < 0 || (r = ready_claim(t, e)) < 0)
 		return r;
@@ -533,14 +545,18 @@ static const struct mig_step steps[TARGET_STATES][STREAM_TYPES] = {
 			    ENDS_BY_ABORT },
 	[TARGET_LOADING] = { [STREAM_STATE] = { on_state, TARGET_STATED, TARGET_LOADING },
 			     ENDS_BY_ABORT },
-	[TARGET_STATED] = { [STREAM_END] = { on_end, TARGET_READY, 0 }, ENDS_BY_ABORT },
+	[TARGET_STATED] = { [STREAM_END] = { on_end, TARGET_READY, 0 },
+			    [STREAM_MANIFEST] = { mig_target_manifest, TARGET_STATED, 0 },
+			    ENDS_BY_ABORT },
 	[TARGET_READY] = { [STREAM_COMMIT] = { on_commit, TARGET_RUNNING, 0 },
 			   [STREAM_QUERY] = { on_query, TARGET_READY, 0 },
+			   [STREAM_MANIFEST] = { mig_target_release, TARGET_READY, 0 },
 			   ENDS_BY_ABORT },
 	[TARGET_HELD] = { [STREAM_HELLO] = { on_resume, TARGET_READY, 0 } },
 	[TARGET_RUNNING] = { [STREAM_COMMIT] = { on_commit, TARGET_RUNNING, 0 },
 			     [STREAM_QUERY] = { on_query, TARGET_RUNNING, 0 },
-			     [STREAM_DONE] = { on_done, TARGET_DONE, 0 } },
+			     [STREAM_DONE] = { on_done, TARGET_DONE, 0 },
+			     [STREAM_MANIFEST] = { mig_target_release, TARGET_RUNNING, 0 } },
 	[TARGET_LINGER] = { [STREAM_HELLO] = { on_resume, TARGET_RUNNING, 0 } },
 };
 

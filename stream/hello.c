@@ -102,6 +102,8 @@ int stream_hello_reply_get(const uint8_t *p, size_t len, struct stream_hello_rep
 	r = chain_get(&in, chain, &m, e);
 	if (r < 0)
 		return r;
+	if ((m.capabilities & STREAM_CAP_HANDLER) && rd_span(&in, &m.nonce, STREAM_NONCE_LEN) < 0)
+		return err_set(e, -EPROTO, "HELLO_REPLY: short head");
 	*out = m;
 	return 0;
 }
@@ -116,7 +118,7 @@ int stream_hello_reply_put(struct wr *out, const struct stream_hello_reply *m, s
 	wr_u8(out, m->api_major);
 	wr_u8(out, m->api_minor);
 	wr_le32(out, m->build);
-	wr_le64(out, m->capabilities);
+	wr_le64(out, m->capabilities | (m->nonce ? STREAM_CAP_HANDLER : 0));
 	wr_le32(out, chain ? STREAM_CERT_LEN : 0);
 	wr_le32(out, chain ? STREAM_PLAT_LEN : 0);
 	wr_le32(out, chain ? m->amd_len : 0);
@@ -126,6 +128,8 @@ int stream_hello_reply_put(struct wr *out, const struct stream_hello_reply *m, s
 		wr_bytes(out, m->plat, STREAM_PLAT_LEN);
 		wr_bytes(out, m->amd, m->amd_len);
 	}
+	if (m->nonce)
+		wr_bytes(out, m->nonce, STREAM_NONCE_LEN);
 	return stream_put_end(out, STREAM_HELLO_REPLY, e);
 }
 

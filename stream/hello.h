@@ -11,6 +11,7 @@
 #define STREAM_PLAT_LEN (3u * STREAM_CERT_LEN)
 #define STREAM_AMD_NAPLES_LEN (2u * 832u)
 #define STREAM_AMD_NAPLES_BARE_LEN (832u + 576u) /* as AMD distributes it: ARK unsigned */
+#define STREAM_NONCE_LEN 32u
 #define STREAM_AMD_LEN (2u * 1600u)
 
 enum stream_role { STREAM_ROLE_NEW = 1, STREAM_ROLE_RESUME = 2, STREAM_ROLE_ASK = 3 };
@@ -32,6 +33,7 @@ struct stream_hello_reply {
 	const uint8_t *plat; /* STREAM_PLAT_LEN */
 	const uint8_t *amd;
 	uint32_t amd_len;
+	const uint8_t *nonce; /* STREAM_NONCE_LEN, with STREAM_CAP_HANDLER; else NULL */
 };
 
 int must_check stream_hello_get(const uint8_t *p, size_t len, struct stream_hello *out,

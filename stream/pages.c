@@ -55,7 +55,7 @@ static int private_check(const struct stream_private *m, const struct stream_bou
 			 struct err *e)
 {
 	struct rd in = m->entries;
-	uint64_t end = 0;
+	uint64_t end = 0, packets = 0;
 
 	for (uint32_t i = 0; i < m->count; i++) {
 		struct stream_private_entry v = { 0 };
@@ -66,11 +66,15 @@ static int private_check(const struct stream_private *m, const struct stream_bou
 		r = page_check(v.at.v, &end, b, STREAM_PRIVATE_PAGES, e);
 		if (r < 0)
 			return r;
-		if (v.len != PAGE_LEN)
+		if (v.len && v.len != PAGE_LEN)
 			return err_set(e, -EPROTO,
 				       "PRIVATE_PAGES: page %#" PRIx64 " has %" PRIu32 " bytes",
 				       v.at.v, v.len);
+		packets += v.len;
 	}
+	if (packets != m->packets.len)
+		return err_set(e, -EPROTO, "PRIVATE_PAGES: %" PRIu32 " pages in %zu bytes",
+			       m->count, m->packets.len);
 	return 0;
 }
 
@@ -88,9 +92,6 @@ int stream_private_get(const uint8_t *p, size_t len, const uint8_t *body, size_t
 	r = stream_get_end(&in, STREAM_PRIVATE_PAGES, e);
 	if (r < 0)
 		return r;
-	if (body_len != (size_t)m.count * PAGE_LEN)
-		return err_set(e, -EPROTO, "PRIVATE_PAGES: %" PRIu32 " pages in %zu bytes", m.count,
-			       body_len);
 	m.entries = rd_of(entries, m.count * PRIVATE_ENTRY_LEN);
 	m.packets = rd_of(body, body_len);
 	r = private_check(&m, b, e);

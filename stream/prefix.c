@@ -26,6 +26,7 @@ static const char *const names[STREAM_TYPES] = {
 	[STREAM_ABORT] = "ABORT",
 	[STREAM_VMSA] = "VMSA",
 	[STREAM_VERDICT] = "VERDICT",
+	[STREAM_MANIFEST] = "MANIFEST",
 };
 
 const char *stream_type_name(uint32_t type)

@@ -19,7 +19,8 @@
 
 #define STREAM_VERSION_MIN 1u
 #define STREAM_VERSION_MAX 1u
-#define STREAM_CAPABILITIES 0ull
+/* Capabilities. The guest has a migration handler, and the target's is ready to take it. */
+#define STREAM_CAP_HANDLER 1ull
 
 enum stream_type {
 	STREAM_NONE,
@@ -41,11 +42,12 @@ enum stream_type {
 	STREAM_ABORT,
 	STREAM_VMSA,
 	STREAM_VERDICT,
+	STREAM_MANIFEST,
 	STREAM_TYPES
 };
 
 _Static_assert(STREAM_ABORT == 16 && STREAM_VMSA == 17 && STREAM_VERDICT == 18 &&
-		       STREAM_TYPES == 19,
+		       STREAM_MANIFEST == 19 && STREAM_TYPES == 20,
 	       "see doc/PROTOCOL.md");
 
 #define STREAM_PREFIX_LEN 8u

@@ -63,6 +63,8 @@ static uint64_t image_pte(const struct image *img, uint64_t at, uint64_t c)
 		return at | PTE_READ | PTE_NX | c;
 	if (at < HANDLER_IMAGE_END)
 		return at | PTE_DATA | c;
+	if (at == HANDLER_PAGE0)
+		return PTE_DATA | c;
 	if (at < HANDLER_MAILBOX)
 		return at | PTE_READ | PTE_NX | c;
 	return at | PTE_DATA;

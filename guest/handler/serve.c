@@ -81,7 +81,7 @@ static bool random_fill(void *p, size_t len)
 static uint8_t *page_at(void *ctx, uint64_t gpa)
 {
 	(void)ctx;
-	return (uint8_t *)gpa;
+	return (uint8_t *)(gpa ? gpa : HANDLER_PAGE0);
 }
 
 /* Measured, so not the host's; but whoever launched it may have erred. */

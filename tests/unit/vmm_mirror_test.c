@@ -9,6 +9,9 @@
 #define MEMORY (64u << 20)
 #define PAGES HANDLER_BATCH
 
+/* Page 0 among them, which is no pointer. */
+#define AT(i) ((i) ? UTIL_ENTRY + (i)*PAGE_LEN : 0)
+
 static uint32_t role_source = HANDLER_SOURCE, role_target = HANDLER_TARGET;
 
 static struct mig_mirror *mirror(struct vm *vm, unsigned vcpus)
@@ -60,8 +63,7 @@ static void moves_private_pages_between_two_guests(void **state)
 	start(src, dst);
 	/* The kernel's page differs, as the guests are different launches only by what we do. */
 	for (uint32_t i = 0; i < PAGES; i++)
-		v[i] = (struct mig_handler_page){ .at = gpa(UTIL_ENTRY + i * PAGE_LEN),
-						  .offset = i * PAGE_LEN };
+		v[i] = (struct mig_handler_page){ .at = gpa(AT(i)), .offset = i * PAGE_LEN };
 	util_ok(mig_handler_pages(src, 0, HANDLER_EXPORT, v, PAGES, &e), &e);
 	for (uint32_t i = 0; i < PAGES; i++)
 		assert_int_equal(v[i].epoch, i + 1);
