@@ -32,7 +32,7 @@ owner_key() {
 owner_answer() {
 	local s=$dir/$1
 	wait_for 20 test -s "$s.measure" || fail "$1 was not measured"
-	owner_key "$s.key" "$2"
+	owner_key "$s.key" "$2" "${KEY_BYTE:-07}"
 	"$SEVMIG" owner secret --secret "$HANDLER_GUID:$s.key" --tik "$s"_tik.bin --tek "$s"_tek.bin \
 		--measurement "$s.measure" --out "$s" >/dev/null || fail "no secret for $1"
 }

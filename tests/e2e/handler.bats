@@ -17,16 +17,132 @@ setup() {
 }
 teardown() { case_teardown; }
 
+path_of() { jq -r '."x-sevmig".path' "$1"; }
+why_of() { jq -r '."x-sevmig"."path-reason"' "$1"; }
+
+# digest_of NAME: of the guest's memory, as its log has it.
+digest_of() {
+	grep -oE 'digest [a-z ]+: [0-9a-f]{64}' "$dir/$1.log" | grep -oE '[0-9a-f]{64}'
+}
+
+# refused PATTERN OPTION...: the guest stays, with that reason.
+refused() {
+	local pattern=$1 rc=0
+	shift
+	"$SEVMIG" migrate src "$uri" --json "$@" >"$dir/move" 2>"$dir/err" || rc=$?
+	[ "$rc" -eq 3 ] || fail "exit code $rc" "$dir/err"
+	has_line "$dir/err" "$pattern" || fail "no '$pattern'" "$dir/err"
+	assert_ticking "$dir/src.con"
+}
+
 @test "a guest moves by its handler, and every page arrives as it was" {
 	handler_source src plat-a 1 --debug-digest
 	wait_line "$dir/src.con" '^tick 20$'
-	handler_target dst "unix:$dir/b" plat-b 3 --debug-digest
-	"$SEVMIG" migrate src "$uri" --path handler --json >"$dir/move" || fail "not moved" "$dir/move"
-	jq -e '."x-sevmig".path == "handler" and .status == "completed"' "$dir/move"
+	handler_target dst "unix:$dir/b" plat-b 3 --debug-digest --handler-vcpus 2
+	"$SEVMIG" migrate src "$uri" --json >"$dir/move" || fail "not moved" "$dir/move"
+	[ "$(path_of "$dir/move")" = handler ]
+	[[ $(why_of "$dir/move") == *'owner allows'* ]]
 	wait_line "$dir/dst.con" '^verify ok sweep'
 	assert_ticking "$dir/dst.con"
-	grep -oE 'digest [a-z ]+: .*' "$dir/src.log" | grep -oE '[0-9a-f]{64}' >"$dir/a"
-	grep -oE 'digest [a-z ]+: .*' "$dir/dst.log" | grep -oE '[0-9a-f]{64}' >"$dir/b.digest"
-	cmp "$dir/a" "$dir/b.digest"
+	[ -n "$(digest_of src)" ]
+	[ "$(digest_of src)" = "$(digest_of dst)" ]
 	assert_no_gap "$dir/src.con" "$dir/dst.con"
+}
+
+@test "twenty moves under load, back and forth, without a lost or broken page" {
+	local from=src to plat flags=1 n cons=() i
+	append="private=4M shared=1M dirty=40M/s flips=40 pace=5ms sweep=100ms"
+	handler_source src plat-a 1
+	wait_line "$dir/src.con" '^tick 20$'
+	cons=("$dir/src.con")
+	for ((n = 1; n <= 20; n++)); do
+		to=g$n
+		plat=plat-$([ $((n % 2)) -eq 1 ] && echo b || echo a)
+		handler_target "$to" "unix:$dir/$to.sock" "$plat" 3 --handler-vcpus $((n % 2 + 1))
+		"$SEVMIG" migrate "$from" "$uri" --path handler --json >"$dir/move" 2>"$dir/err" ||
+			fail "move $n" "$dir/move" "$dir/err"
+		wait_line "$dir/$to.con" '^verify ok sweep'
+		cons+=("$dir/$to.con")
+		from=$to
+	done
+	assert_ticking "$dir/$from.con"
+	for i in "${cons[@]}"; do
+		if grep -qE 'CORRUPT|TRAP' "$i"; then fail "broken" "$i"; fi
+	done
+	assert_no_gap "${cons[@]}"
+}
+
+@test "no secret of the guest crosses the network or reaches the monitor" {
+	local canary=5ec2e7c0ffee5ec2e7c0ffee00112233
+	append="private=4M shared=1M dirty=4M/s pace=5ms canary=$canary"
+	handler_source src plat-a 1
+	wait_line "$dir/src.con" '^tick 20$'
+	handler_target dst "unix:$dir/b" plat-b 3
+	"$SEVMIG_TAP" "$dir/a" "$dir/b" "$dir/tap" "record=$dir/wire" &
+	pids+=("$!")
+	wait_line "$dir/tap" '^ready'
+	"$SEVMIG" migrate src "unix:$dir/a" --path handler >"$dir/move" || fail "not moved" "$dir/move"
+	wait_line "$dir/dst.con" '^verify ok sweep'
+	[ -s "$dir/wire" ]
+	if holds "$dir/wire" "$canary"; then
+		fail "the canary was on the wire"
+	fi
+}
+
+@test "auto says why it took the Secure Processors" {
+	guest_start src plat-a a
+	wait_line "$dir/src.con" '^tick 5$'
+	target_start dst "unix:$dir/b"
+	"$SEVMIG" migrate src "$uri" --json >"$dir/move"
+	[ "$(path_of "$dir/move")" = psp ]
+	[ "$(why_of "$dir/move")" = 'the guest has no migration handler' ]
+}
+
+@test "a handler that may not send does not, and the guest goes on" {
+	handler_source src plat-a 2
+	wait_line "$dir/src.con" '^tick 5$'
+	handler_target dst "unix:$dir/b" plat-b 3
+	refused 'POLICY: the guest.s owner does not allow it' --path handler
+}
+
+@test "a target that may not receive is told of to its operator" {
+	handler_source src plat-a 1
+	wait_line "$dir/src.con" '^tick 5$'
+	handler_target dst "unix:$dir/b" plat-b 1
+	refused 'no migration handler that may receive' --path handler
+	has_line "$dir/dst.log" 'POLICY: the guest.s owner does not allow it'
+}
+
+@test "another owner's target takes nothing, and the guest goes on" {
+	handler_source src plat-a 1
+	wait_line "$dir/src.con" '^tick 5$'
+	KEY_BYTE=08 handler_target dst "unix:$dir/b" plat-b 3
+	refused 'TAG: changed, or of another page, session or guest' --path handler
+	has_line "$dir/dst.log" 'the guest did not arrive'
+}
+
+@test "a page changed on its way ends it, and the guest goes on and moves another time" {
+	handler_source src plat-a 1
+	wait_line "$dir/src.con" '^tick 5$'
+	handler_target dst "unix:$dir/b" plat-b 3
+	"$SEVMIG_TAP" "$dir/a" "$dir/b" "$dir/tap" tamper=4:flip &
+	pids+=("$!")
+	wait_line "$dir/tap" '^ready'
+	uri=unix:$dir/a
+	refused 'TAG: changed, or of another page, session or guest' --path handler
+	handler_target dst2 "unix:$dir/c" plat-b 3
+	"$SEVMIG" migrate src "$uri" --path handler >"$dir/move" || fail "not moved" "$dir/move"
+	wait_line "$dir/dst2.con" '^verify ok sweep'
+	assert_no_gap "$dir/src.con" "$dir/dst2.con"
+}
+
+@test "without the handlers' proofs nobody gives the guest up" {
+	handler_source src plat-a 1
+	wait_line "$dir/src.con" '^tick 5$'
+	handler_target dst "unix:$dir/b" plat-b 3
+	"$SEVMIG_TAP" "$dir/a" "$dir/b" "$dir/tap" tamper=19:drop &
+	pids+=("$!")
+	wait_line "$dir/tap" '^ready'
+	uri=unix:$dir/a
+	refused '.' --path handler
 }
