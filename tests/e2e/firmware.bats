@@ -66,7 +66,7 @@ teardown() { case_teardown; }
 }
 
 @test "an SEV-ES guest's second processor starts by the firmware's jump table, and moves" {
-	local es=(--firmware "$SEVMIG_FIRMWARE" --vcpus 2 --policy nodbg,es)
+	local es=(--firmware "$SEVMIG_FIRMWARE" --vcpus 2 --policy "nodbg,es")
 	guest_start src plat-a a "${es[@]}"
 	wait_line "$dir/src.con" '^testguest: 2 processors, 1 by the AP jump table' 40
 	wait_line "$dir/src.con" '^cpu 1 tick 5$' 30
