@@ -17,9 +17,11 @@ digest() { # NAME WHERE
 	grep -oE "digest $2: [0-9a-f]{64}" "$dir/$1.log" | grep -oE '[0-9a-f]{64}'
 }
 
-# many_moves OPTION...: of a guest made with these.
+# many_moves VCPUS OPTION...: of a guest made with these.
 many_moves() {
-	local n from to plat consoles
+	local n from to plat consoles vcpus=$1
+	shift
+	set -- --vcpus "$vcpus" "$@"
 	guest_start g0 plat-a a --policy nodbg,es --debug-digest "$@"
 	wait_line "$dir/g0.con" 'SEV-ES, GHCB protocol'
 	wait_line "$dir/g0.con" 'verify ok sweep 1'
@@ -38,13 +40,16 @@ many_moves() {
 			fail "migration $n: memory differs"
 	done
 	assert_no_gap "${consoles[@]}"
+	for ((n = 1; n < vcpus; n++)); do
+		cpu_counts "$n" 20 "${consoles[@]}"
+	done
 	! grep -aE 'CORRUPT|TRAP' "${consoles[@]}" || fail "the guest noticed"
 }
 
 @test "twenty migrations in a row of an SEV-ES guest, every page equal at each arrival" {
-	many_moves --vcpus 1
+	many_moves 1
 }
 
 @test "and of one with firmware and four processors" {
-	many_moves --firmware default --vcpus 4
+	many_moves 4 --firmware default
 }
