@@ -20,6 +20,10 @@ static const char *const console_devices[] = {
 	[RUN_CONSOLE_SERIAL] = "serial", [RUN_CONSOLE_VIRTIO] = "virtio", NULL
 };
 
+static const char *const on_resets[] = {
+	[RUN_ON_RESET_EXIT] = "exit", [RUN_ON_RESET_RESTART] = "restart", NULL
+};
+
 static const struct opt run_opts[] = {
 	CLI_COMMON_OPTS(struct run_cfg),
 	opt_str(struct run_cfg, name, "name", "NAME", "what the other commands call this guest"),
@@ -72,6 +76,8 @@ static const struct opt run_opts[] = {
 		"wait here for a guest to arrive, e.g. tls://0.0.0.0:4433"),
 	opt_str(struct run_cfg, tls_dir, "tls-dir", "DIR",
 		"ca-cert.pem, cert.pem and key.pem, for migrations both ways"),
+	opt_enum(struct run_cfg, on_reset, "on-reset", "WHAT", on_resets,
+		 "when the guest resets: exit, or restart (launch it anew); default exit"),
 	opt_bool(struct run_cfg, no_migration, "no-migration",
 		 "do not offer migration to the guest, and refuse to move it"),
 	opt_bool(struct run_cfg, debug_digest, "debug-digest",
@@ -110,6 +116,8 @@ static int cfg_check(struct run_cfg *cfg)
 				 HANDLER_VCPUS_MAX);
 	if (cfg->broker && cfg->launch_secret)
 		return cli_usage(&run_cmd, "--broker and --launch-secret are two ways of the same");
+	if (cfg->hold && cfg->on_reset == RUN_ON_RESET_RESTART)
+		return cli_usage(&run_cmd, "--hold and --on-reset restart do not go together");
 	if (cfg->vcpus == 0)
 		return cli_usage(&run_cmd, "--vcpus 0: a guest needs one at least");
 	if (cfg->common.json && cfg->console && strcmp(cfg->console, "stdio") == 0)
@@ -138,7 +146,7 @@ static const struct {
 } ends[] = {
 	[RUN_STOPPED] = { "stopped", CLI_OK },   [RUN_ENDED] = { "ended", CLI_OK },
 	[RUN_MOVED] = { "moved", CLI_OK },       [RUN_UNKNOWN] = { "unknown", CLI_UNKNOWN },
-	[RUN_FAILED] = { "failed", CLI_FAILED },
+	[RUN_FAILED] = { "failed", CLI_FAILED }, [RUN_LOST] = { "reset", CLI_FAILED },
 };
 
 /* Whatever ended it, a migration under way then is brought to its own end first; that may show that
@@ -165,7 +173,7 @@ static int end_tell(struct run *r, enum run_end end)
 						  [VM_END_RESET] = "reset",
 						  [VM_END_ERROR] = "died" };
 	const char *why = NULL, *reason = "";
-	enum vm_end how = vm_end(r->vm, &why);
+	enum vm_end how = r->vm ? vm_end(r->vm, &why) : VM_END_RESET;
 	const char *word = ends[end].word;
 	int code = ends[end].code;
 
@@ -181,12 +189,21 @@ static int end_tell(struct run *r, enum run_end end)
 		reason = r->dst.err.msg;
 		log_err("run", "the guest did not arrive: %s", reason);
 		break;
+	case RUN_LOST:
+		reason = r->reset_err.msg;
+		log_err("run", "the guest was reset and could not be launched anew: %s", reason);
+		break;
 	case RUN_ENDED:
 		word = guest_ends[how];
 		reason = why ? why : "";
 		code = how == VM_END_ERROR ? CLI_FAILED : CLI_OK;
 		if (how == VM_END_RESET && (r->cfg->policy_bits & PSP_POLICY_ES))
 			code = CLI_RESET;
+		if (how == VM_END_RESET && r->cfg->on_reset == RUN_ON_RESET_RESTART)
+			log_warn("run",
+				 "%s was reset and cannot be launched here: no --kernel "
+				 "was given",
+				 r->cfg->name);
 		log_msg(code ? LOG_ERR : LOG_INFO, "run", "the guest %s%s%s", word,
 			*reason ? ": " : "", reason);
 		break;

@@ -27,10 +27,12 @@ struct run_cfg {
 	unsigned vcpus, cbit, handler_vcpus;
 	uint32_t policy_bits;
 	bool debug_digest, no_migration, hold;
+	unsigned on_reset;
 	struct opt_list disks, nets;
 	bool rng;
 	unsigned console_device;
 };
+enum { RUN_ON_RESET_EXIT, RUN_ON_RESET_RESTART };
 enum { RUN_CONSOLE_SERIAL, RUN_CONSOLE_VIRTIO };
 
 /* run_digest.c: the VM with a digest logged at the stop and on arrival. */
@@ -75,12 +77,25 @@ struct run_hold {
 	uint32_t secret_at; /* where the firmware wants secrets; 0: nowhere */
 };
 
-enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_ENDED, RUN_MOVED, RUN_UNKNOWN, RUN_FAILED };
+enum run_end {
+	RUN_GOES_ON,
+	RUN_STOPPED,
+	RUN_ENDED,
+	RUN_MOVED,
+	RUN_UNKNOWN,
+	RUN_FAILED,
+	RUN_LOST, /* it was reset, and could not be launched anew */
+};
 
 struct run {
 	const struct run_cfg *cfg;
 	struct sev_platform *platform;
+	/* Main alone replaces it, with vm_lock, after a reset; NULL if that failed. The control
+	 * thread holds vm_lock while it looks at it. Taken before .lock. */
 	struct vm *vm;
+	pthread_mutex_t vm_lock;
+	unsigned resets; /* with vm_lock */
+	struct err reset_err;
 	struct control_server *server;
 	int control_fd; /* until the server has it */
 	int wake_fd;    /* main looks again */
@@ -104,6 +119,8 @@ struct run {
 /* run_start.c: in this order, and undone in reverse by run_fini(). */
 int must_check run_init(struct run *r, const struct run_cfg *cfg, struct err *e);
 void run_fini(struct run *r);
+/* A VM as the options say, launched; it does not run yet. Also after a reset. */
+int must_check run_launch(struct run *r, struct err *e);
 void run_name_release(struct run *r);
 
 /* run_devices.c: what --disk and the like name, opened. The caller releases it, on failure too. */
@@ -146,6 +163,11 @@ void run_wake(struct run *r);
 int run_signals_open(void);
 /* Ask the Secure Processor for the guest's status anew; while nothing moves. */
 void run_sev_refresh(struct run *r);
+
+/* run_restart.c: is a guest that was reset to be launched anew, here? */
+bool run_restarts(struct run *r);
+/* Do it. Main's thread; nothing of the old guest moves any more. */
+int must_check run_restart(struct run *r, struct err *e);
 
 /* run_digest.c: what a migration works on. */
 struct mig_vm *run_migratable(struct run *r);

@@ -133,8 +133,13 @@ enum run_end run_loop(struct run *r)
 	};
 	enum run_end end;
 
-	while ((end = end_find(r)) == RUN_GOES_ON) {
+	while ((end = end_find(r)) == RUN_GOES_ON || (end == RUN_ENDED && run_restarts(r))) {
 		bool escaped = false;
+
+		if (end == RUN_ENDED && run_restart(r, &r->reset_err) < 0)
+			return RUN_LOST;
+		if (end == RUN_ENDED)
+			p[P_VM].fd = vm_event_fd(r->vm);
 
 		if (poll(p, P_N, -1) < 0)
 			continue;

@@ -40,23 +40,15 @@ static void migration_fill(struct run *r, struct control_state *out)
 	}
 }
 
-static void ops_state(void *ctx, struct control_state *out)
+static void vm_fill(struct run *r, struct control_state *out)
 {
-	struct run *r = ctx;
 	const uint8_t *measurement = vm_measurement(r->vm);
 	const char *why;
-	bool arrived;
 
-	snprintf(out->name, sizeof(out->name), "%s", r->cfg->name);
-	out->platform = r->cfg->platform;
-	out->memory = r->cfg->memory;
-	out->vcpus = r->cfg->vcpus;
 	out->vm = vm_state(r->vm);
 	out->end = vm_end(r->vm, &why);
 	out->why = out->vm == VM_ENDED ? why : NULL;
-	out->api_major = r->api.api_major;
-	out->api_minor = r->api.api_minor;
-	out->build = r->api.build;
+	out->restarts = out->end == VM_END_RESET && run_restarts(r);
 	out->shared_pages = vm_shared_pages(r->vm);
 	out->msr_written = vm_migration_msr(r->vm, &out->msr);
 	for (unsigned who = 0; who < MIG_PARTY_N; who++)
@@ -64,13 +56,34 @@ static void ops_state(void *ctx, struct control_state *out)
 	out->measured = measurement != NULL;
 	if (measurement)
 		memcpy(out->measurement, measurement, SEV_MEASURE_LEN);
+}
+
+static void ops_state(void *ctx, struct control_state *out)
+{
+	struct run *r = ctx;
+	bool arrived;
+
+	snprintf(out->name, sizeof(out->name), "%s", r->cfg->name);
+	out->platform = r->cfg->platform;
+	out->memory = r->cfg->memory;
+	out->vcpus = r->cfg->vcpus;
+	out->api_major = r->api.api_major;
+	out->api_minor = r->api.api_minor;
+	out->build = r->api.build;
+	pthread_mutex_lock(&r->vm_lock);
+	out->resets = r->resets;
+	out->vm = VM_ENDED;
+	out->end = VM_END_RESET;
+	if (r->vm)
+		vm_fill(r, out);
 	pthread_mutex_lock(&r->lock);
 	migration_fill(r, out);
 	out->sev = r->sev;
-	arrived = r->role == CONTROL_ROLE_TARGET && run_target_here(r) && !r->sev.handle;
+	arrived = r->role == CONTROL_ROLE_TARGET && run_target_here(r) && !r->sev.handle && r->vm;
 	pthread_mutex_unlock(&r->lock);
 	if (arrived)
 		run_sev_refresh(r); /* the next query shows it */
+	pthread_mutex_unlock(&r->vm_lock);
 }
 
 /* Nothing may stop or start the guest, or look into it, while a migration does, or after one took
@@ -84,15 +97,16 @@ static int idle_check(struct run *r, struct err *e)
 		ret = err_set(e, -EBUSY, "a migration is under way");
 	else if (!run_target_here(r))
 		ret = err_set(e, -EBUSY, "the guest has not arrived here");
+	else if (!r->vm)
+		ret = err_set(e, -ESRCH, "the guest was reset, and is gone");
 	else if (run_source_gone(r))
 		ret = err_set(e, -ESTALE, "the guest has been given up here");
 	pthread_mutex_unlock(&r->lock);
 	return ret;
 }
 
-static int ops_run(void *ctx, bool on, struct err *e)
+static int guest_run(struct run *r, bool on, struct err *e)
 {
-	struct run *r = ctx;
 	int ret = idle_check(r, e);
 
 	if (ret < 0)
@@ -112,9 +126,27 @@ static int ops_run(void *ctx, bool on, struct err *e)
 	return err_set(e, -EINVAL, "the guest is not running");
 }
 
+static int ops_run(void *ctx, bool on, struct err *e)
+{
+	struct run *r = ctx;
+	int ret;
+
+	pthread_mutex_lock(&r->vm_lock);
+	ret = guest_run(r, on, e);
+	pthread_mutex_unlock(&r->vm_lock);
+	return ret;
+}
+
 static int ops_migrate(void *ctx, const struct control_args *a, struct err *e)
 {
-	return run_source_start(ctx, a, e);
+	struct run *r = ctx;
+	int ret;
+
+	pthread_mutex_lock(&r->vm_lock);
+	ret = r->vm ? run_source_start(r, a, e)
+		    : err_set(e, -ESRCH, "the guest was reset, and is gone");
+	pthread_mutex_unlock(&r->vm_lock);
+	return ret;
 }
 
 static int ops_cancel(void *ctx, struct err *e)
@@ -180,10 +212,9 @@ static int shared_get(struct run *r, json_t **answer, struct err *e)
 	return ret;
 }
 
-static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args *a, json_t **answer,
-		     struct err *e)
+static int guest_ask(struct run *r, enum control_cmd cmd, const struct control_args *a,
+		     json_t **answer, struct err *e)
 {
-	struct run *r = ctx;
 	int ret = idle_check(r, e);
 
 	if (ret < 0)
@@ -199,6 +230,18 @@ static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args 
 	if (vm_state(r->vm) == VM_RUNNING)
 		return err_set(e, -EBUSY, "the guest is running: stop it first");
 	return digest_get(r, answer, e);
+}
+
+static int ops_guest(void *ctx, enum control_cmd cmd, const struct control_args *a, json_t **answer,
+		     struct err *e)
+{
+	struct run *r = ctx;
+	int ret;
+
+	pthread_mutex_lock(&r->vm_lock);
+	ret = guest_ask(r, cmd, a, answer, e);
+	pthread_mutex_unlock(&r->vm_lock);
+	return ret;
 }
 
 static void ops_quit(void *ctx)

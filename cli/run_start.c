@@ -132,6 +132,26 @@ static int server_start(struct run *r, struct err *e)
 	return ret < 0 ? ret : control_server_start(r->server, e);
 }
 
+/* The firmware's image stays for the boot. */
+static int vm_make(struct run *r, struct err *e)
+{
+	int ret = 0;
+
+	if (r->cfg->firmware)
+		ret = cli_firmware_image_read(&r->firmware, r->cfg->firmware, e);
+	return ret < 0 ? ret : machine_make(r, e);
+}
+
+int run_launch(struct run *r, struct err *e)
+{
+	int ret = vm_make(r, e);
+
+	if (ret == 0)
+		ret = guest_boot(r, e);
+	cli_firmware_fini(&r->firmware);
+	return ret;
+}
+
 static int guest_load(struct run *r, struct err *e)
 {
 	bool empty = r->cfg->incoming && !r->cfg->handler;
@@ -152,6 +172,7 @@ int run_init(struct run *r, const struct run_cfg *cfg, struct err *e)
 
 	*r = (struct run){ .cfg = cfg, .control_fd = -1, .wake_fd = -1, .console_fd = -1 };
 	r->dst.wake_fd = -1;
+	pthread_mutex_init(&r->vm_lock, NULL);
 	pthread_mutex_init(&r->lock, NULL);
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->wake_fd < 0)
@@ -164,10 +185,8 @@ int run_init(struct run *r, const struct run_cfg *cfg, struct err *e)
 	ret = platform_open(r, e);
 	if (ret == 0)
 		ret = console_open(r, e);
-	if (ret == 0 && cfg->firmware)
-		ret = cli_firmware_image_read(&r->firmware, cfg->firmware, e);
 	if (ret == 0)
-		ret = machine_make(r, e);
+		ret = vm_make(r, e);
 	if (ret == 0 && cfg->hold)
 		ret = server_start(r, e);
 	if (ret == 0)
@@ -202,4 +221,5 @@ void run_fini(struct run *r)
 	if (r->wake_fd >= 0)
 		close(r->wake_fd);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->vm_lock);
 }

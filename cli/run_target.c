@@ -145,7 +145,7 @@ void run_target_end(struct run *r)
 		return;
 	/* Its source may not know yet that the guest is here, and is waited for; the guest, which
 	 * is to end, is not kept running meanwhile. */
-	if (vm_state(r->vm) == VM_RUNNING && vm_pause(r->vm, &e) < 0)
+	if (r->vm && vm_state(r->vm) == VM_RUNNING && vm_pause(r->vm, &e) < 0)
 		log_warn("run", "stopping the guest: %s", e.msg);
 	mig_target_cancel(t->mig);
 	target_wake(t);

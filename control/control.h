@@ -36,6 +36,8 @@ struct control_state {
 	enum vm_state vm;
 	enum vm_end end;
 	const char *why; /* it ended; NULL: it has not */
+	bool restarts;   /* it ended by a reset, after which it is launched anew */
+	unsigned resets; /* how often it was */
 	enum control_role role;
 	bool cancelled; /* the migration ended because somebody asked for that */
 	struct mig_stats mig;

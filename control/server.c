@@ -26,6 +26,7 @@ struct seen { /* what clients were told last */
 	enum vm_state vm;
 	const char *migration;
 	unsigned pass;
+	unsigned resets;
 };
 
 struct control_server {
@@ -100,12 +101,15 @@ static void events_send(struct control_server *s)
 	const char *migration = control_migration_status(&s->state);
 	struct seen was = s->seen;
 
-	s->seen = (struct seen){ s->state.vm, migration, s->state.mig.pass };
+	s->seen = (struct seen){ s->state.vm, migration, s->state.mig.pass, s->state.resets };
+	if (was.resets != s->state.resets)
+		event_send(s, "RESET",
+			   json_pack("{s:b, s:s}", "guest", 1, "reason", "guest-reset"));
 	if (was.vm != VM_RUNNING && s->state.vm == VM_RUNNING)
 		event_send(s, "RESUME", NULL);
 	if (was.vm == VM_RUNNING && s->state.vm == VM_PAUSED)
 		event_send(s, "STOP", NULL);
-	if (was.vm != VM_ENDED && s->state.vm == VM_ENDED)
+	if (was.vm != VM_ENDED && s->state.vm == VM_ENDED && !s->state.restarts)
 		shutdown_event(s);
 	if (was.pass != s->state.mig.pass && s->state.mig.pass)
 		event_send(s, "MIGRATION_PASS", json_pack("{s:i}", "pass", (int)s->state.mig.pass));
@@ -426,7 +430,7 @@ int control_server_start(struct control_server *s, struct err *e)
 
 	state_look(s);
 	s->seen = (struct seen){ s->state.vm, control_migration_status(&s->state),
-				 s->state.mig.pass };
+				 s->state.mig.pass, s->state.resets };
 	r = pthread_create(&s->thread, NULL, server_thread, s);
 	if (r)
 		return err_set(e, -r, "control socket: no thread");

@@ -134,6 +134,8 @@ int vmm_clock_restore(struct vm *vm, const struct vmm_state *s, struct err *e)
 	} else {
 		clock.clock += passed;
 	}
+	log_info("vmm", "%s: its clocks go on by %llu ms", vm->name,
+		 (unsigned long long)(passed / 1000000));
 	if (ioctl(vm->fd, KVM_SET_CLOCK, &clock) < 0)
 		return err_set(e, -errno, "KVM_SET_CLOCK: %m");
 	return 0;
