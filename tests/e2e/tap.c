@@ -5,8 +5,10 @@
  * logs one line a message, and can act at the K-th one, counted from 0 over both directions in
  * the order of their arrival:
  *
- *	tap LISTEN_PATH CONNECT_PATH LOG [record=FILE] [at=K] [do=lose|cut|half]
+ *	tap LISTEN_PATH CONNECT_PATH LOG [record=FILE] [at=K|type=T] [do=lose|cut|half]
  *	    [kill=PID] [after] [dead] [tamper=TYPE:flip|index|drop|swap|replay]
+ *
+ * With type it acts at the first message of that type.
  *
  * With a port number as CONNECT_PATH and tcp as LISTEN_PATH it passes bytes on between two TCP ends
  * of 127.0.0.1, whatever they are, and only records; its own port stands in the log.
@@ -48,7 +50,7 @@ struct tap {
 	const char *to;
 	FILE *log;
 	FILE *record;
-	long at;
+	long at, at_type; /* -1: not */
 	long seen;
 	uint16_t port; /* of the TCP end to connect to; 0: unix sockets */
 	pid_t kill;
@@ -197,7 +199,7 @@ static bool forward(struct tap *t, struct buf *b, int to, char way)
 		fflush(t->log);
 		if (t->record && fwrite(b->p, 1, len, t->record) != len)
 			return false;
-		hit = t->seen == t->at && !t->struck;
+		hit = (t->seen == t->at || f.type == t->at_type) && !t->struck;
 		if (hit && !strike(t, to, b->p, len))
 			return false;
 		t->seen++;
@@ -266,6 +268,8 @@ static bool option(struct tap *t, const char *a)
 {
 	if (!strncmp(a, "at=", 3))
 		t->at = atol(a + 3);
+	else if (!strncmp(a, "type=", 5))
+		t->at_type = atol(a + 5);
 	else if (!strncmp(a, "kill=", 5))
 		t->kill = (pid_t)atol(a + 5);
 	else if (!strncmp(a, "record=", 7))
@@ -287,7 +291,7 @@ static bool option(struct tap *t, const char *a)
 
 int main(int argc, char **argv)
 {
-	struct tap t = { .at = -1, .tamper = NO_TAMPER };
+	struct tap t = { .at = -1, .at_type = -1, .tamper = NO_TAMPER };
 	int l;
 
 	signal(SIGPIPE, SIG_IGN);
