@@ -151,6 +151,8 @@ int vmm_cpuid_host(struct vm *vm, struct vmm_machine *out, struct err *e)
 		r = cpuid_width(out, vm->mig.sev->cbit, e);
 	if (!r && vm->mig.sev->soft)
 		r = cpuid_soft(out, e);
+	if (vm->mig.sev->soft && vmm_es(vm))
+		vmm_machine_narrow(out);
 	khz = vm->nvcpu ? vmm_vcpu_ioctl(&vm->vcpu[0], KVM_GET_TSC_KHZ, NULL) : 0;
 	out->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
 	out->tsc_scales = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0;

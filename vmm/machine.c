@@ -149,6 +149,36 @@ struct kvm_cpuid_entry2 *vmm_machine_leaf(struct vmm_machine *m, uint32_t functi
 
 enum machine_reg { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
 
+/* AVX-512 and its kin, protection keys, and what XSAVE would have of them. Bits of CPUID, AMD64 and
+ * Intel 64 manuals. */
+static const struct {
+	uint32_t function, index;
+	enum machine_reg reg;
+	uint32_t keep;
+} machine_narrow[] = {
+	{ 0x7, 0, REG_EBX, ~(1u << 16 | 1u << 17 | 1u << 21 | 0xfu << 26 | 3u << 30) | 1u << 29 },
+	{ 0x7, 0, REG_ECX, ~(1u << 1 | 3u << 3 | 1u << 6 | 1u << 11 | 1u << 12 | 1u << 14) },
+	{ 0x7, 0, REG_EDX, ~(3u << 2 | 1u << 8 | 0xfu << 22) },
+	{ 0x7, 1, REG_EAX, ~(1u << 5) },
+	{ 0xd, 0, REG_EAX, 7 },
+	{ 0xd, 0, REG_EDX, 0 },
+	{ 0xd, 1, REG_ECX, 0 },
+	{ 0xd, 1, REG_EDX, 0 },
+};
+
+void vmm_machine_narrow(struct vmm_machine *m)
+{
+	for (size_t i = 0; i < sizeof(machine_narrow) / sizeof(machine_narrow[0]); i++) {
+		struct kvm_cpuid_entry2 *c =
+			vmm_machine_leaf(m, machine_narrow[i].function, machine_narrow[i].index);
+		uint32_t *const regs[] = { c ? &c->eax : NULL, c ? &c->ebx : NULL,
+					   c ? &c->ecx : NULL, c ? &c->edx : NULL };
+
+		if (c)
+			*regs[machine_narrow[i].reg] &= machine_narrow[i].keep;
+	}
+}
+
 /* Registers of CPUID that hold one bit a feature; mask leaves out what is none (OSXSAVE follows
  * CR4). Everything else a guest is shown describes, it does not promise. */
 static const struct {

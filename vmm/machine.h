@@ -52,5 +52,8 @@ void vmm_machine_compare(const struct vmm_machine *from, const struct vmm_machin
 			 struct lines *out);
 /* As the table shows it; 0 without one. */
 unsigned vmm_machine_cbit(const struct vmm_machine *m);
+/* Show nothing whose state has no place in an SEV-ES guest's VMSA: beyond x87, SSE and AVX. It
+ * would be lost in a move. */
+void vmm_machine_narrow(struct vmm_machine *m);
 /* NULL: no such leaf. */
 struct kvm_cpuid_entry2 *vmm_machine_leaf(struct vmm_machine *m, uint32_t function, uint32_t index);

@@ -255,12 +255,36 @@ static void device_list_has_an_end(void **state)
 	assert_int_equal(vmm_machine_device(&m, "x", &e), -E2BIG);
 }
 
+/* AVX2, SHA and what has nothing to do with wide registers stay. */
+static void what_a_vmsa_has_no_place_for_is_not_shown(void **state)
+{
+	struct vmm_machine m = { .n = 4 };
+
+	(void)state;
+	m.cpuid[0] = (struct kvm_cpuid_entry2){ .function = 1, .ecx = ~0u, .edx = ~0u };
+	m.cpuid[1] = (struct kvm_cpuid_entry2){ .function = 7, .ebx = ~0u, .ecx = ~0u, .edx = ~0u };
+	m.cpuid[2] = (struct kvm_cpuid_entry2){ .function = 0xd, .eax = 0x2e7, .edx = 1 };
+	m.cpuid[3] = (struct kvm_cpuid_entry2){
+		.function = 0xd, .index = 1, .eax = 0xf, .ecx = 0x1800, .edx = 1
+	};
+	vmm_machine_narrow(&m);
+	assert_int_equal(m.cpuid[0].ecx & m.cpuid[0].edx, ~0u);
+	assert_int_equal(m.cpuid[1].ebx, 0x23dcffff);
+	assert_int_equal(m.cpuid[1].ecx & 0x585a, 0);
+	assert_int_equal(m.cpuid[1].edx & 0x3c0010c, 0);
+	assert_int_equal(m.cpuid[2].eax, 7);
+	assert_int_equal(m.cpuid[2].edx, 0);
+	assert_int_equal(m.cpuid[3].eax, 0xf);
+	assert_int_equal(m.cpuid[3].ecx | m.cpuid[3].edx, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_back_what_was_written),
 		cmocka_unit_test(devices_and_firmware_read_back_or_are_refused),
 		cmocka_unit_test(every_cut_is_refused),
+		cmocka_unit_test(what_a_vmsa_has_no_place_for_is_not_shown),
 		cmocka_unit_test(other_versions_counts_flags_and_twins_are_refused),
 		cmocka_unit_test(same_machine_fits),
 		cmocka_unit_test(target_may_have_more),
