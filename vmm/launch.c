@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#include "abi/handler.h"
+#include "base/log.h"
 #include "sev/es.h"
 #include "vmm/direct.h"
 #include "vmm/firmware.h"
@@ -77,6 +79,8 @@ static int launch_direct(struct vm *vm, const struct vm_boot *boot, struct boot_
 	int r = vmm_direct_load(&vm->mem, boot, vm->nvcpu, vm->mig.sev->cbit, img, e);
 
 	if (!r && boot->handler) {
+		log_info("vmm", "%s: %llu KiB of memory reserved for the migration handler",
+			 vm->name, (HANDLER_END - HANDLER_BASE) >> 10);
 		vmm_mirror_init(&vm->mirror, vm);
 		vm->mig.handler = &vm->mirror.base;
 	}
