@@ -8,6 +8,7 @@
 #	overlay_program FILE [AS]	put a program and its libraries into the hosts to be started
 #	host_start NAME IP
 #	host_ready NAME SECONDS
+#	host_clock NAME			set its clock to this machine's
 #	host_run NAME SECONDS COMMAND	a line of shell; its output, its exit code (124: no answer)
 #	file_wait FILE PATTERN SECONDS	until a line of a growing file matches; prints the line
 
@@ -62,18 +63,26 @@ lab_root_cpio() {
 		cpio --quiet --null -o -H newc -R 0:0) >>"$LAB_ROOT_CPIO"
 }
 
-# host_start NAME IP. The two hosts of a lab are joined by a pair of datagram sockets; a host that
+# host_start NAME IP. With LAB_CPUS, LAB_MEMORY; LAB_DISK: a raw image that both hosts have as /dev/vda, for
+# one of them at a time (this machine's page cache is what they share); LAB_GUEST_NET: a second network
+# between the two, eth1. The two hosts of a lab are joined by a pair of datagram sockets; a host that
 # is alone sends into nothing.
 host_start() {
-	local name=$1 ip=$2 dir=$LAB_DIR/$1 peer=b in out
+	local name=$1 ip=$2 dir=$LAB_DIR/$1 peer=b in out more=()
 
 	[ "$name" = a ] || peer=a
+	[ -z "${LAB_DISK:-}" ] || more+=(
+		-drive "file=$LAB_DISK,format=raw,if=none,id=disk,cache=unsafe,file.locking=off"
+		-device "virtio-blk-pci,drive=disk,share-rw=on")
+	[ -z "${LAB_GUEST_NET:-}" ] || more+=(
+		-netdev "dgram,id=net2,local.type=unix,local.path=$LAB_DIR/$name.net2,remote.type=unix,remote.path=$LAB_DIR/$peer.net2"
+		-device "virtio-net-pci,netdev=net2,mac=52:54:00:00:01:0${ip##*.}")
 	lab_root_cpio
 	mkdir "$dir"
 	mkfifo "$dir/control.in" "$dir/control.out"
 	: >"$dir/guest.log"
 	setpriv --pdeathsig KILL qemu-system-x86_64 -name "lab-$name" -accel tcg,thread=multi \
-		-cpu EPYC,+svm,+npt,phys-bits=48 -smp 1 -m "${LAB_MEMORY:-1024}" \
+		-cpu EPYC,+svm,+npt,phys-bits=48 -smp "${LAB_CPUS:-1}" -m "${LAB_MEMORY:-1024}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$LAB_BOOT/vmlinuz" -initrd "$LAB_ROOT_CPIO" \
 		-append "console=ttyS0 panic=-1 quiet mitigations=off no_timer_check tsc_early_khz=$LAB_TSC_KHZ lab=$name ip=$ip" \
@@ -84,7 +93,7 @@ host_start() {
 		-device virtserialport,chardev=guest,nr=2 \
 		-netdev "dgram,id=net,local.type=unix,local.path=$LAB_DIR/$name.net,remote.type=unix,remote.path=$LAB_DIR/$peer.net" \
 		-device "virtio-net-pci,netdev=net,host_mtu=65000,mac=52:54:00:00:00:0${ip##*.}" \
-		"${LAB_QEMU[@]}" </dev/null >"$dir/qemu.log" 2>&1 &
+		"${more[@]}" "${LAB_QEMU[@]}" </dev/null >"$dir/qemu.log" 2>&1 &
 	LAB_PID[$name]=$!
 	exec {in}<>"$dir/control.in" {out}<>"$dir/control.out"
 	LAB_IN[$name]=$in LAB_OUT[$name]=$out
@@ -116,6 +125,17 @@ host_run() {
 		esac
 	done
 	return 124
+}
+
+# host_clock NAME: as far as a command travels; a second begins there when it begins here. A host's own
+# clock came from its RTC, which knows whole seconds.
+host_clock() {
+	local now=$((EPOCHSECONDS + 2))
+
+	while [ "$EPOCHSECONDS" -lt "$now" ]; do
+		read -rt 0.002 <> <(:) || :
+	done
+	host_run "$1" 10 "date -s @$now" >/dev/null
 }
 
 # file_wait HOST FILE PATTERN SECONDS: no longer than the host lives
