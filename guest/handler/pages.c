@@ -207,8 +207,8 @@ static enum handler_status import_claim(uint32_t *epoch, const struct handler_pa
 	return HANDLER_OK;
 }
 
-/* What is opened goes to its place at once; a wrong tag ends the session, and the guest never runs
- * on it. */
+/* What was opened goes to its place only when its tag is right: a host chooses the bits of what is
+ * opened under a wrong one, and nothing keeps it from entering the guest's own vCPUs. */
 static enum handler_status import_open(struct handler *h, struct handler_worker *w,
 				       const struct handler_page *p)
 {
@@ -219,10 +219,12 @@ static enum handler_status import_open(struct handler *h, struct handler_worker 
 	if (p->len)
 		__builtin_memcpy(w->bounce, h->env->window + p->offset, HANDLER_PAGE);
 	gcm_open(h->env->cipher, &w->key, GCM_PAGE, p->epoch, (struct gcm_span){ aad, sizeof(aad) },
-		 (struct gcm_span){ w->bounce, p->len }, p->len ? page : none, tag);
+		 (struct gcm_span){ w->bounce, p->len }, p->len ? w->bounce : none, tag);
 	if (!own_equal(tag, p->tag, sizeof(tag)))
 		return HANDLER_E_TAG;
-	if (!p->len)
+	if (p->len)
+		__builtin_memcpy(page, w->bounce, HANDLER_PAGE);
+	else
 		__builtin_memset(page, 0, HANDLER_PAGE);
 	return HANDLER_OK;
 }

@@ -212,6 +212,22 @@ static void catches_any_flipped_bit(void **state)
 	assert_int_equal(side_import(s[1], &good), HANDLER_OK);
 }
 
+/* The host would choose its bits. */
+static void keeps_what_is_not_right_out_of_the_guest(void **state)
+{
+	struct side **s = *state;
+	struct parcel p;
+
+	side_fill(s[0], SIDE_LOW, 7);
+	side_fill(s[1], SIDE_LOW, 99);
+	assert_int_equal(side_export(s[0], SIDE_LOW, &p), HANDLER_OK);
+	((uint8_t *)&p)[sizeof(p) - 1] ^= 1;
+	assert_int_equal(side_import(s[1], &p), HANDLER_E_TAG);
+	for (unsigned i = 0; i < HANDLER_PAGE; i++)
+		assert_int_equal(s[1]->ram[SIDE_LOW + i], 99);
+	assert_ended(s[1]);
+}
+
 static void catches_a_changed_address(void **state)
 {
 	struct side **s = *state;
@@ -439,6 +455,7 @@ int main(void)
 		CASE(catches_a_session_that_is_played_back),
 		CASE(catches_pages_of_another_guest),
 		CASE(catches_any_flipped_bit),
+		CASE(keeps_what_is_not_right_out_of_the_guest),
 		CASE(catches_a_changed_address),
 		CASE(catches_a_page_made_zero),
 		CASE(does_not_release_what_stopped_half_way),
