@@ -54,14 +54,17 @@ void mig_target_cancel(struct mig_target *t)
 
 int mig_target_adopt(struct mig_target *t, struct err *e)
 {
-	bool ok;
+	int r = 0;
 
 	pthread_mutex_lock(&t->lock);
-	ok = t->held && !t->cancelled;
-	if (ok)
+	if (!t->held || t->cancelled)
+		r = err_set(e, -EBUSY, "there is no held guest whose source is gone");
+	else
+		r = mig_target_released(t, e); /* held: no connection changes it meanwhile */
+	if (r == 0)
 		t->adopted = true;
 	pthread_mutex_unlock(&t->lock);
-	return ok ? 0 : err_set(e, -EBUSY, "there is no held guest whose source is gone");
+	return r;
 }
 
 void mig_target_stats(struct mig_target *t, struct mig_stats *out)

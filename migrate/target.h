@@ -107,6 +107,8 @@ int must_check mig_target_way(struct mig_target *t, const struct stream_start *m
 int must_check mig_target_manifest(void *self, const struct chan_msg *m, struct err *e);
 int must_check mig_target_release(void *self, const struct chan_msg *m, struct err *e);
 /* At END: was everything proved that must be? */
+/* May the held guest run by what came so far? */
+int must_check mig_target_released(const struct mig_target *t, struct err *e);
 int must_check mig_target_proved(const struct mig_target *t, struct err *e);
 
 /* --- target_serve.c --- */

@@ -83,6 +83,17 @@ int mig_target_release(void *self, const struct chan_msg *m, struct err *e)
 	return t->finished ? 0 : proof_take(t, m, STREAM_PROOF_RELEASE, e);
 }
 
+/* Asked before anything is tried: a guest that cannot run yet is held on, its source may still come
+ * back with the word. */
+int mig_target_released(const struct mig_target *t, struct err *e)
+{
+	if (!t->path.proof || t->path.handler.has == STREAM_PROOF_RELEASE)
+		return 0;
+	return err_set(e, -EPERM,
+		       "the source's handler has not given the guest up, and without its word it "
+		       "does not run here; it is held on");
+}
+
 int mig_target_proved(const struct mig_target *t, struct err *e)
 {
 	return !t->path.proof || t->verified ? 0 : err_set(e, -EPROTO, "END: without a MANIFEST");

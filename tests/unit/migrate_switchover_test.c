@@ -19,6 +19,7 @@
 
 #include <time.h>
 
+#include "migrate/target.h"
 #include "tests/unit/migrate_fake.h"
 #include "sev/sev.h"
 
@@ -207,6 +208,63 @@ static void adopting_is_refused_unless_a_guest_is_held(void **state)
 	rig_fini(&rig);
 }
 
+/* A target that holds the guest, of a source that did not come to say COMMIT. */
+static void rig_held(struct rig *rig)
+{
+	for (unsigned k = 0; k < 100; k++) {
+		rig_init(rig, fake_platform[0], fake_platform[1]);
+		rig->fault = true;
+		rig->fault_k = k;
+		rig->fault_at = CHAN_FAULT_BEFORE;
+		rig->no_reconnect = true;
+		rig->source_params.commit_wait_ms = 100;
+		rig->target_params.linger_ms = 50;
+		rig_move(rig);
+		if (rig->source_stats.outcome == MIG_OUTCOME_UNKNOWN)
+			return;
+		rig_fini(rig);
+	}
+	fail_msg("no cut left the guest held");
+}
+
+static void released_set(struct rig *rig, uint32_t proof)
+{
+	static const struct mig_proof_ops handlers;
+
+	pthread_mutex_lock(&rig->target->lock);
+	rig->target->path.proof = &handlers;
+	rig->target->path.handler.has = proof;
+	pthread_mutex_unlock(&rig->target->lock);
+}
+
+/* An operator's adopt that comes too early does not cost the guest. */
+static void a_guest_is_held_on_until_its_handler_gave_it_up(void **state)
+{
+	struct mig_stats st;
+	struct rig rig;
+	struct err e;
+	int r = -EBUSY;
+
+	(void)state;
+	rig_held(&rig);
+	released_set(&rig, STREAM_PROOF_MANIFEST);
+	for (unsigned i = 0; r == -EBUSY && i < 1000; i++) {
+		r = mig_target_adopt(rig.target, &e);
+		if (r == -EBUSY)
+			pause_ms(10);
+	}
+	assert_int_equal(r, -EPERM);
+	mig_target_stats(rig.target, &st);
+	assert_int_equal(st.phase, MIG_PHASE_READY);
+	assert_int_equal(rig.world.running, 0);
+	released_set(&rig, STREAM_PROOF_RELEASE);
+	assert_true(adopt_when_held(&rig));
+	rig_target_join(&rig);
+	assert_int_equal(rig.target_result, 0);
+	assert_true(rig.dst->running);
+	rig_fini(&rig);
+}
+
 /* --- the Secure Processor fails -------------------------------------------------------------- */
 
 /* How many calls there were: the k-th broke if it is among them. */
@@ -291,6 +349,7 @@ int main(void)
 		cmocka_unit_test(target_cut_for_good_at_each_message),
 		cmocka_unit_test(a_source_that_stays_tells_a_target_that_holds),
 		cmocka_unit_test(adopting_is_refused_unless_a_guest_is_held),
+		cmocka_unit_test(a_guest_is_held_on_until_its_handler_gave_it_up),
 		cmocka_unit_test(any_call_of_the_sources_secure_processor_may_fail),
 		cmocka_unit_test(any_call_of_the_targets_secure_processor_may_fail),
 		ES(source_cut_before_each_message),
