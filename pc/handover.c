@@ -36,7 +36,8 @@ static void span_get(struct rd *in, struct pc_span *s)
 	rd_le64(in, &s->len);
 }
 
-/* Pages, in order, nothing above 2^52, and the first MiB and a bit in the first of them. */
+/* Pages, in order, nothing above 2^52, the first MiB and a bit in the first of them, and the others
+ * above the firmware: RAM over it would be given out while the firmware still serves. */
 static const char *ram_check(const struct pc_handover *h)
 {
 	uint64_t end = 0;
@@ -47,7 +48,7 @@ static const char *ram_check(const struct pc_handover *h)
 		if (r->at % PAGE_LEN || r->len % PAGE_LEN || r->len == 0 || r->at >> 52 ||
 		    r->len >> 52)
 			return "a RAM range that is none";
-		if (r->at < end || (i == 0 && r->at != 0))
+		if (r->at < end || (i == 0 ? r->at != 0 : r->at < FIRMWARE_TOP))
 			return "RAM ranges out of order";
 		end = r->at + r->len;
 	}

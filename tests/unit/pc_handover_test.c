@@ -68,6 +68,9 @@ static void memory_that_cannot_be_is_refused(void **state)
 	h.ram[1].at = 16 * MIB;
 	refused(&h, "RAM ranges out of order");
 	h = good;
+	h.ram[1].at = 4094 * MIB; /* over the firmware itself */
+	refused(&h, "RAM ranges out of order");
+	h = good;
 	h.ram[0].len += 1;
 	refused(&h, "a RAM range that is none");
 	h = good;
