@@ -111,7 +111,7 @@ size_t dev_console_input(struct dev_virtio *v, const uint8_t *p, size_t len)
 	for (size_t i = 0; i < took; i++)
 		c->input[(c->head + c->len + i) % INPUT_MAX] = p[i];
 	c->len += (uint32_t)took;
-	c->refused = took < len;
+	c->refused |= took < len; /* somebody else's may be what waits */
 	pthread_mutex_unlock(&v->lock);
 	dev_virtio_kick(v);
 	return took;

@@ -401,7 +401,7 @@ static void window_access(struct dev_virtio *v, bool write)
 	unsigned bar = cap[WINDOW_BAR];
 
 	if ((len != 1 && len != 2 && len != 4) || offset % len || bar >= DEV_PCI_BARS ||
-	    offset > v->pci.bar_len[bar] - len)
+	    v->pci.bar_len[bar] < len || offset > v->pci.bar_len[bar] - len)
 		return;
 	bar_access(v, bar, offset, write, cap + WINDOW_DATA, len);
 }

@@ -76,6 +76,7 @@ static void full_queue_says_when_there_is_room(void **state)
 	util_drive(g, SLOT, 2, 0);
 	assert_int_equal(dev_console_input(dev, much, QUEUE - 10), QUEUE - 10);
 	assert_int_equal(dev_console_input(dev, much, 20), 10);
+	assert_int_equal(dev_console_input(dev, much, 0), 0); /* another's, who does not wait */
 	util_step(g, SLOT);
 	assert_int_equal(rooms, 0);
 	buffer(g, 0, 64);

@@ -112,6 +112,10 @@ static void window_reaches_registers_without_a_bar(void **state)
 	util_config_set(g, SLOT, cap + 16, 4, 1);
 	util_config_set(g, SLOT, cap + 4, 1, 7); /* no such BAR */
 	util_config_set(g, SLOT, cap + 16, 4, 1);
+	util_config_set(g, SLOT, cap + 4, 1, 2); /* one that is not there */
+	util_config_set(g, SLOT, cap + 8, 4, VIRTIO_PCI_COMMON_STATUS);
+	util_config_set(g, SLOT, cap + 12, 4, 1);
+	util_config_set(g, SLOT, cap + 16, 1, 0); /* would be a reset */
 	util_config_set(g, SLOT, cap + 12, 4, 0);
 	util_config_set(g, SLOT, cap + 16, 4, 1);
 	util_pci_on(g, SLOT);
