@@ -50,7 +50,7 @@ static inline int util_open(struct util_place *u)
 
 	u->console[0] = u->console[1] = -1;
 	if (vm_probe_kvm(why, sizeof(why)) == VM_PROBE_NONE) {
-		print_message("no KVM: %s\n", why);
+		print_message("# no KVM: %s\n", why);
 		return must && strcmp(must, "1") == 0 ? -1 : 0;
 	}
 	snprintf(u->dir, sizeof(u->dir), "/tmp/sevmig-test-XXXXXX");
@@ -59,7 +59,7 @@ static inline int util_open(struct util_place *u)
 	snprintf(u->state, sizeof(u->state), "%s/p", u->dir);
 	if (sev_soft_init(u->state, &opt, &e) < 0 ||
 	    sev_soft_open(u->state, &u->platform, &e) < 0) {
-		print_message("%s\n", e.msg);
+		print_message("# %s\n", e.msg);
 		return -1;
 	}
 	return 0;
