@@ -319,7 +319,7 @@ guest_with() {
 		--measurement "$dir/measure" --out "$dir/r"
 	failure 'not GUID:FILE' secret --secret "$dir/pass" --tk "$dir/tk" --measurement "$dir/measure" --out "$dir/r"
 	failure 'neither 48 bytes nor base64' secret "${both[@]}" --tk "$dir/tk" --measurement "$dir/five" --out "$dir/r"
-	failure '5 bytes, not 16 of a key' secret "${both[@]}" --tik "$dir/five" --tek "$dir/tek" \
+	failure 'five: not the 16 bytes of a key' secret "${both[@]}" --tik "$dir/five" --tek "$dir/tek" \
 		--measurement "$dir/measure" --out "$dir/r"
 	[ -z "$(find "$dir" -name 'r_*')" ]
 }
