@@ -139,7 +139,7 @@ static int session_decide(struct ask *a, struct err *e)
 		return r;
 	snprintf(a->guest, sizeof(a->guest), "%s", g.name);
 	if (t.arrives)
-		r = broker_key_get(a->b, g.name, false, &key, e);
+		r = broker_key_get(a->b, g.name, &key, e);
 	if (r == 0)
 		r = bytes_get(a, "chain", raw, sizeof(raw), &len, e);
 	if (r == 0)
@@ -226,7 +226,7 @@ static int packet_answer(struct ask *a, const struct broker_guest *g, const stru
 	auto_secret struct secret key = { 0 };
 	struct owner_secret s = { .p = entry, .len = sizeof(entry) };
 	uint8_t hdr[PSP_HDR_LEN], cipher[512];
-	int r = broker_key_get(a->b, g->name, !t->arrives, &key, e);
+	int r = t->arrives ? broker_key_get(a->b, g->name, &key, e) : broker_key_make(&key, e);
 
 	if (r == 0)
 		r = owner_guid_get(HANDLER_SECRET_GUID, s.guid, e);
@@ -242,6 +242,9 @@ static int packet_answer(struct ask *a, const struct broker_guest *g, const stru
 	if (r == 0)
 		r = owner_secret_seal(&t->keys, measurement + PSP_MEASURE_MAC, table.p, table.len,
 				      hdr, cipher, e);
+	/* From here on the guest that ran before has no key any more. */
+	if (r == 0 && !t->arrives)
+		r = broker_key_put(a->b, g->name, &key, e);
 	if (r < 0)
 		return r;
 	a->out = json_pack("{s:o, s:o, s:I}", "packet-header", base64_json(hdr, sizeof(hdr)),
@@ -318,10 +321,13 @@ static int log_decision(const struct ask *a, const char *peer, int r, const stru
 	return broker_log(a->b, line, e);
 }
 
-/* What failed in here is not the asker's business; that it was refused, and why, is. */
-static json_t *refusal(const struct err *why)
+/* What failed in here, with its path, is in the log and not the asker's business; that it was
+ * refused, and why, is. */
+static json_t *refusal(const struct ask *a, const struct err *why)
 {
-	return json_pack("{s:s}", "error", why->msg);
+	return json_pack("{s:s}", "error",
+			 strstr(why->msg, a->b->dir) ? "the broker cannot decide; its log says why"
+						     : why->msg);
 }
 
 static int answer_put(struct ask *a, const char *peer, char **answer, struct err *e)
@@ -333,7 +339,7 @@ static int answer_put(struct ask *a, const char *peer, char **answer, struct err
 		return logged;
 	if (r < 0) {
 		json_decref(a->out);
-		a->out = refusal(&why);
+		a->out = refusal(a, &why);
 	}
 	*answer = a->out ? json_dumps(a->out, JSON_COMPACT) : NULL;
 	return *answer ? 0 : err_set(e, -ENOMEM, "no memory");

@@ -118,19 +118,28 @@ int broker_guest_get(const struct broker *b, const char *name, struct broker_gue
 	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }
 
-int broker_key_get(const struct broker *b, const char *name, bool fresh, struct secret *out,
-		   struct err *e)
+int broker_key_get(const struct broker *b, const char *name, struct secret *out, struct err *e)
 {
 	auto_mem char *path = broker_path(b, "guests", name, ".key");
-	int r;
 
 	if (!path)
 		return err_set(e, -ENOMEM, "no memory");
-	if (!fresh) {
-		if (access(path, F_OK) < 0)
-			return err_set(e, -ENOENT, "guest %s was never started here", name);
-		return secret_file_read(path, BROKER_ID_LEN + BROKER_KEY_LEN, out, e);
-	}
-	r = secret_random(out, BROKER_ID_LEN + BROKER_KEY_LEN, e);
-	return r < 0 ? r : fd_file_replace(path, out->b, out->len, 0600, e);
+	if (access(path, F_OK) < 0)
+		return err_set(e, -ENOENT, "guest %s was never started here", name);
+	return secret_file_read(path, BROKER_ID_LEN + BROKER_KEY_LEN, out, e);
+}
+
+int broker_key_make(struct secret *out, struct err *e)
+{
+	return secret_random(out, BROKER_ID_LEN + BROKER_KEY_LEN, e);
+}
+
+int broker_key_put(const struct broker *b, const char *name, const struct secret *key,
+		   struct err *e)
+{
+	auto_mem char *path = broker_path(b, "guests", name, ".key");
+
+	if (!path)
+		return err_set(e, -ENOMEM, "no memory");
+	return fd_file_replace(path, key->b, key->len, 0600, e);
 }

@@ -36,9 +36,12 @@ int must_check broker_log(struct broker *b, json_t *line, struct err *e);
 
 int must_check broker_guest_get(const struct broker *b, const char *name, struct broker_guest *out,
 				struct err *e);
-/* The running guest's id and key, 48 bytes; fresh: make new ones. -ENOENT: it was never started. */
-int must_check broker_key_get(const struct broker *b, const char *name, bool fresh,
-			      struct secret *out, struct err *e);
+/* The running guest's id and key, 48 bytes. -ENOENT: it was never started. */
+int must_check broker_key_get(const struct broker *b, const char *name, struct secret *out,
+			      struct err *e);
+int must_check broker_key_make(struct secret *out, struct err *e);
+int must_check broker_key_put(const struct broker *b, const char *name, const struct secret *key,
+			      struct err *e);
 
 /* --- ticket.c --- */
 
@@ -53,7 +56,7 @@ struct broker_ticket {
 
 void broker_ticket_wipe(struct broker_ticket *t);
 #define auto_broker_ticket cleanup_with(broker_ticket_wipe)
-/* Fills in id and made. */
+/* Fills in id and made; tickets that are too old go. */
 int must_check broker_ticket_put(const struct broker *b, struct broker_ticket *t, struct err *e);
 /* It is used up by this, whatever comes of it. -ENOENT: none, or too old. */
 int must_check broker_ticket_take(const struct broker *b, const char *id, struct broker_ticket *out,

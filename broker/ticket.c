@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/impl.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -37,6 +41,22 @@ static int keys_read(const char *path, struct session_keys *k, struct err *e)
 	return 0;
 }
 
+/* By the files' own time: whatever is in them, nobody can use it any more. */
+static void tickets_expire(const struct broker *b)
+{
+	auto_mem char *path = broker_path(b, "tickets", "", "");
+	DIR *dir = path ? opendir(path) : NULL;
+	const struct dirent *d;
+	struct stat st;
+
+	while (dir && (d = readdir(dir)))
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && time(NULL) - st.st_mtime > BROKER_TICKET_SECONDS)
+			(void)!unlinkat(dirfd(dir), d->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 int broker_ticket_put(const struct broker *b, struct broker_ticket *t, struct err *e)
 {
 	auto_mem char *json_path = NULL;
@@ -47,6 +67,7 @@ int broker_ticket_put(const struct broker *b, struct broker_ticket *t, struct er
 
 	if (r < 0)
 		return r;
+	tickets_expire(b);
 	owner_hex_put(id, sizeof(id), t->id);
 	t->made = b->now();
 	json_path = broker_path(b, "tickets", t->id, ".json");

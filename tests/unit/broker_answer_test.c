@@ -3,9 +3,11 @@
 /* A broker, hosts with two software Secure Processors, and guests launched with what it gave. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "abi/handler.h"
@@ -385,6 +387,33 @@ static void a_ticket_is_good_once_and_for_a_while(void **state)
 	forget(&l);
 }
 
+static void old_tickets_leave_no_keys_behind(void **state)
+{
+	struct place *p = *state;
+	const struct timespec long_ago[2] = { { 1, 0 }, { 1, 0 } };
+	char path[160];
+	json_t *r = ask(p, session_request("web", "start", p->f->a));
+
+	snprintf(path, sizeof(path), "%s/tickets/%s.key", p->dir, field(r, "ticket"));
+	json_decref(r);
+	json_decref(ask(p, session_request("web", "start", p->f->a)));
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+	json_decref(ask(p, session_request("web", "start", p->f->a)));
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void the_asker_learns_nothing_of_the_brokers_files(void **state)
+{
+	struct place *p = *state;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/guests/web.json", p->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	refused(ask(p, session_request("web", "start", p->f->a)), "cannot decide");
+}
+
 /* The secret of one launch is of no use to another, though the guest is the same. */
 static void a_ticket_is_for_its_own_launch(void **state)
 {
@@ -497,6 +526,8 @@ int main(void)
 		broker_test(another_firmware_version_gets_no_key),
 		broker_test(a_ticket_is_good_once_and_for_a_while),
 		broker_test(a_ticket_is_for_its_own_launch),
+		broker_test(old_tickets_leave_no_keys_behind),
+		broker_test(the_asker_learns_nothing_of_the_brokers_files),
 		broker_test(what_is_no_request_is_refused),
 		broker_test(every_decision_is_in_the_log),
 		broker_test(without_a_log_nothing_is_granted),
