@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <linux/virtio_ids.h>
 
 #define PCI_CLASS_CONSOLE 0x078000u
 #define INPUT_MAX 65536u
 #define OUTPUT_STEP 4096u
+#define OUTPUT_SECONDS 2      /* one request to a reader that is slow */
 #define OUTPUT_MAX (1u << 20) /* of one request; what is longer is cut */
 #define CONFIG_LEN 12u        /* size, ports, emergency write: none is offered */
 #define QUEUE_IN 0u
@@ -63,14 +65,24 @@ static int console_in(struct console *c, struct err *e)
 	return 0;
 }
 
+static int64_t now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* Whoever stops the guest waits for this, so a reader that is slower still loses the rest. */
 static void console_print(struct console *c)
 {
 	uint64_t len = dev_chain_out(&c->chain);
+	int64_t until = now_s() + OUTPUT_SECONDS;
 	uint8_t bytes[OUTPUT_STEP];
 	size_t n;
 
 	len = len < OUTPUT_MAX ? len : OUTPUT_MAX;
-	for (uint64_t at = 0; at < len; at += n) {
+	for (uint64_t at = 0; at < len && now_s() <= until; at += n) {
 		n = dev_chain_get(&c->chain, at, bytes,
 				  len - at < sizeof(bytes) ? (size_t)(len - at) : sizeof(bytes));
 		c->ops->output(c->ctx, bytes, n);
