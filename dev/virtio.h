@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/virtio_config.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rdwr.h"
@@ -27,6 +29,9 @@
 
 #define DEV_VIRTIO_QUEUES 2u
 #define DEV_VIRTIO_CONFIG 64u
+#define DEV_STATUS_KNOWN                                                                           \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK |        \
+	 VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED)
 #define DEV_VIRTIO_BATCH 16u /* requests between two looks at who else wants the device */
 
 /* Descriptors to wait for. An index stays valid until the next round. */

@@ -269,7 +269,7 @@ static void accepted_write(struct dev_virtio *v, uint32_t x)
 /* Bits are only ever added; zero is a reset. */
 static void status_write(struct dev_virtio *v, uint8_t x)
 {
-	uint8_t new = x & ~v->status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
+	uint8_t new = x &DEV_STATUS_KNOWN & ~v->status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
 
 	if (!x) {
 		dev_virtio_reset(v);

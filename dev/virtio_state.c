@@ -23,10 +23,6 @@
 #include <linux/virtio_ring.h>
 
 #define VIRTIO_STATE_VERSION 1u
-#define STATUS_KNOWN                                                                               \
-	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK |        \
-	 VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED)
-
 /* A copy of what a record replaces: all of it or nothing. */
 struct virtio_record {
 	struct dev_pci pci;
@@ -111,7 +107,7 @@ static int common_check(const struct dev_virtio *v, const struct virtio_record *
 {
 	uint8_t progress = s->status & (VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 
-	if ((s->status & ~STATUS_KNOWN) || progress == VIRTIO_CONFIG_S_DRIVER_OK || s->zero ||
+	if ((s->status & ~DEV_STATUS_KNOWN) || progress == VIRTIO_CONFIG_S_DRIVER_OK || s->zero ||
 	    (s->isr & ~3u) ||
 	    (s->config_vector >= v->pci.nvector && s->config_vector != VIRTIO_MSI_NO_VECTOR))
 		return err_set(e, -EPROTO, "device registers are malformed");

@@ -5,6 +5,8 @@
 
 #include "tests/fuzz/dev_drive.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 
 /* Up to 32 bytes of the input go into memory. */
@@ -96,8 +98,10 @@ static inline void drive_state(struct drive *d)
 	struct err e = { 0 };
 
 	if (dev_bus_state_save(d->bus, &a, &e) || dev_bus_state_load(d->bus, a.p, a.len, &e) ||
-	    dev_bus_state_save(d->bus, &b, &e) || a.len != b.len || memcmp(a.p, b.p, a.len) != 0)
+	    dev_bus_state_save(d->bus, &b, &e) || a.len != b.len || memcmp(a.p, b.p, a.len) != 0) {
+		fprintf(stderr, "state: %s\n", e.msg);
 		abort();
+	}
 	buf_fini(&a);
 	buf_fini(&b);
 }

@@ -78,6 +78,17 @@ static void driver_must_take_the_platforms_rules(void **state)
 	util_guest_free(g);
 }
 
+static void status_keeps_no_bit_that_means_nothing(void **state)
+{
+	struct util_guest *g = one(0);
+	uint8_t before = util_status(g, SLOT);
+
+	(void)state;
+	util_status_set(g, SLOT, before | 0x30 | VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(util_status(g, SLOT), before);
+	util_guest_free(g);
+}
+
 static void requests_are_done_in_order_and_told(void **state)
 {
 	struct util_guest *g = one(0);
@@ -415,6 +426,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(driver_must_take_the_platforms_rules),
+		cmocka_unit_test(status_keeps_no_bit_that_means_nothing),
 		cmocka_unit_test(requests_are_done_in_order_and_told),
 		cmocka_unit_test(guest_that_polls_is_not_interrupted),
 		cmocka_unit_test(events_are_told_at_the_index_the_guest_names),
