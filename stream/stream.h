@@ -20,7 +20,7 @@
 #define STREAM_VERSION_MIN 1u
 #define STREAM_VERSION_MAX 1u
 /* Capabilities. The guest has a migration handler, and the target's is ready to take it. */
-#define STREAM_CAP_HANDLER 1ull
+#define STREAM_CAP_HANDLER 2ull
 
 enum stream_type {
 	STREAM_NONE,

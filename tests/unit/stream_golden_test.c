@@ -21,6 +21,7 @@
 #include "stream/end.h"
 #include "stream/hello.h"
 #include "stream/list.h"
+#include "stream/manifest.h"
 #include "stream/pages.h"
 #include "stream/start.h"
 #include "stream/state.h"
@@ -400,11 +401,44 @@ static void keeps_vmsa(void **state)
 	assert_ptr_equal(got.packet, bytes);
 }
 
+static void keeps_manifest(void **state)
+{
+	struct stream_manifest got, m = { .proof = STREAM_PROOF_RECEIPT };
+	struct wr out = fresh();
+	auto_buf struct buf b = { 0 };
+	struct err e;
+
+	(void)state;
+	fill(m.record, sizeof(m.record), 3);
+	assert_int_equal(stream_manifest_put(&out, &m, &e), 0);
+	golden("manifest", &out, &b);
+	assert_int_equal(stream_manifest_get(b.p, b.len, &got, &e), 0);
+	assert_int_equal(got.proof, STREAM_PROOF_RECEIPT);
+	assert_memory_equal(got.record, m.record, sizeof(m.record));
+}
+
+static void keeps_hello_reply_of_a_handler(void **state)
+{
+	struct stream_hello_reply got, m = { .version = 1, .nonce = bytes + 7 };
+	struct wr out = fresh();
+	auto_buf struct buf b = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(stream_hello_reply_put(&out, &m, &e), 0);
+	golden("hello_reply_handler", &out, &b);
+	assert_int_equal(stream_hello_reply_get(b.p, b.len, &got, &e), 0);
+	assert_int_equal(got.capabilities, STREAM_CAP_HANDLER);
+	assert_memory_equal(got.nonce, m.nonce, STREAM_NONCE_LEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_hello),
 		cmocka_unit_test(keeps_hello_reply),
+		cmocka_unit_test(keeps_hello_reply_of_a_handler),
+		cmocka_unit_test(keeps_manifest),
 		cmocka_unit_test(keeps_start),
 		cmocka_unit_test(keeps_a_question),
 		cmocka_unit_test(keeps_verdict),

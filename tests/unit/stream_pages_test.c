@@ -89,7 +89,7 @@ static void rejects_a_body_that_is_not_the_sum_of_its_packets(void **state)
 static void rejects_a_record_that_claims_more_or_less_than_a_page(void **state)
 {
 	const uint64_t at[] = { 0x1000 };
-	const uint32_t lens[] = { 0, 16, 4095, 4097, 8192, 0xffffffff };
+	const uint32_t lens[] = { 16, 4095, 4097, 8192, 0xffffffff };
 	struct err e;
 
 	(void)state;
@@ -97,6 +97,17 @@ static void rejects_a_record_that_claims_more_or_less_than_a_page(void **state)
 		assert_int_equal(get_private(put_private(at, 1, lens[i]), PAGE_LEN, &e), -EPROTO);
 		assert_non_null(strstr(e.msg, "0x1000"));
 	}
+}
+
+/* A handler's page of zeros. */
+static void takes_a_record_without_a_packet_when_the_body_has_none(void **state)
+{
+	const uint64_t at[] = { 0x1000 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(get_private(put_private(at, 1, 0), 0, &e), 0);
+	assert_int_equal(get_private(put_private(at, 1, 0), PAGE_LEN, &e), -EPROTO);
 }
 
 static void rejects_pages_outside_of_ram_unaligned_or_twice(void **state)
@@ -219,6 +230,7 @@ int main(void)
 		cmocka_unit_test(rejects_private_pages_with_short_or_long_head),
 		cmocka_unit_test(rejects_a_body_that_is_not_the_sum_of_its_packets),
 		cmocka_unit_test(rejects_a_record_that_claims_more_or_less_than_a_page),
+		cmocka_unit_test(takes_a_record_without_a_packet_when_the_body_has_none),
 		cmocka_unit_test(rejects_pages_outside_of_ram_unaligned_or_twice),
 		cmocka_unit_test(rejects_no_pages_and_too_many),
 		cmocka_unit_test(the_largest_messages_fit_the_limits),
