@@ -101,12 +101,14 @@ host_start() {
 
 # One line from a host's control port, into $REPLY; fails after SECONDS or at the host's end.
 host_line() {
-	local until=$((SECONDS + $2))
+	local until=$((SECONDS + $2)) part=''
 
 	while ! read -r -t 1 REPLY <&"${LAB_OUT[$1]}"; do
+		part+=$REPLY # a line that came in two pieces
 		kill -0 "${LAB_PID[$1]}" 2>/dev/null || return 1
 		[ $SECONDS -lt $until ] || return 1
 	done
+	REPLY=$part$REPLY
 }
 
 host_ready() {
