@@ -149,7 +149,7 @@ static void say(struct rig *rig, unsigned upto, const struct chan_msg *more)
 			break;
 	r = more ? chan_send(c, more, &e) : 0;
 	while (r == 0) {
-		r = chan_recv(c, &m, 500, &e);
+		r = chan_recv(c, &m, more ? 500 : WAIT_MS, &e);
 		if (r == 0 && (m.type == STREAM_ABORT || m.type == STREAM_RUNNING ||
 			       (!more && m.type == STREAM_READY)))
 			break;
