@@ -138,8 +138,10 @@ static void say(struct rig *rig, unsigned upto, const struct chan_msg *more)
 	struct chan *c = NULL;
 	struct chan_msg m;
 	struct err e;
-	int r;
+	int r, wait_ms = WAIT_MS;
 
+	if (more && more->type != STREAM_COMMIT)
+		wait_ms = 500; /* it may be one that nothing answers */
 	rig_init(rig, fake_platform[0], fake_platform[1]);
 	rig->target_params.linger_ms = 20;
 	rig_target_start(rig);
@@ -149,7 +151,7 @@ static void say(struct rig *rig, unsigned upto, const struct chan_msg *more)
 			break;
 	r = more ? chan_send(c, more, &e) : 0;
 	while (r == 0) {
-		r = chan_recv(c, &m, more ? 500 : WAIT_MS, &e);
+		r = chan_recv(c, &m, wait_ms, &e);
 		if (r == 0 && (m.type == STREAM_ABORT || m.type == STREAM_RUNNING ||
 			       (!more && m.type == STREAM_READY)))
 			break;
